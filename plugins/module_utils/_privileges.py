@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -13,6 +15,9 @@ from typing import Any, Union
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import InvalidInputError, RefusedError
 
 ALL = "all"
+
+_PLAIN = re.compile(r"[A-Za-z/][A-Za-z0-9/_.-]*(?: [A-Za-z0-9/_.-]+)*\Z")
+_WORDS = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
 
 _SHAPE = (
     "Write a list of {name, value} as the engine words them, for example [{name: network, value: [host]}], or 'all'"
@@ -109,7 +114,7 @@ def not_approved(what: str, asked: tuple[Privilege, ...], approved: Approved) ->
 def as_yaml(privileges: Iterable[Privilege]) -> str:
     """Return YAML for people to read and paste, a line a privilege."""
     return "\n".join(
-        f"  - {{name: {one.name}, value: [{', '.join(_quoted(v) for v in one.value)}]}}" for one in privileges
+        f"  - {{name: {_quoted(one.name)}, value: [{', '.join(_quoted(v) for v in one.value)}]}}" for one in privileges
     )
 
 
@@ -136,8 +141,9 @@ def _word(value: Any) -> str:
 
 
 def _quoted(value: str) -> str:
-    plain = value.replace("/", "").replace("_", "").replace("-", "").replace(".", "").isalnum()
-    return value if plain and value not in {"true", "false"} else "'" + value.replace("'", "''") + "'"
+    # What YAML could take for something else than text is written as JSON, which is YAML, too.
+    plain = _PLAIN.match(value) and value.lower() not in _WORDS
+    return value if plain else json.dumps(value)
 
 
 def _values(privilege: Privilege) -> tuple[str | None, ...]:
