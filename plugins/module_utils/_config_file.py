@@ -174,45 +174,50 @@ def render(content: object, file_format: str, path: str) -> str:
     return _written(content, file_format, path)
 
 
-def problems(files: Sequence[object], *, with_content: bool = True) -> list[str]:
+def problems(files: Sequence[object], *, with_content: bool = True, noun: str = "config file") -> list[str]:
     """Return what is wrong with a list of config files, each `{path, format, content, mode, directory_mode, ...}`.
 
-    Every fault of every file is listed, so that one run tells all. `with_content=False` looks at the paths only,
-    for files that are to be removed. Nothing of a file's content is in the list.
+    Every fault of every file is listed, so that one run tells all. `with_content=False` looks at paths and modes
+    only, for files that are to be removed, and for folders; `noun` says what they are. Nothing of a file's content
+    is in the list.
     """
     found: list[str] = []
     seen: set[str] = set()
     for number, entry in enumerate(files, 1):
         if not isinstance(entry, Mapping):
-            found.append(f"config file {number}: must be a mapping with path, format and content, not {_kind(entry)}.")
+            found.append(f"{noun} {number}: must be a mapping with a path, not {_kind(entry)}.")
             continue
         path = entry.get("path")
         fault = _path_fault(path)
         if fault:
-            found.append(f"config file {number}: {fault}")
+            found.append(f"{noun} {number}: {fault}")
         elif path in seen:
-            found.append(f"config file {path}: listed twice. Keep one of the entries.")
+            found.append(f"{noun} {path}: listed twice. Keep one of the entries.")
         seen.add(str(path))
+        name = f"number {number}" if fault else str(path)
+        found += _mode_problems(entry, f"{noun} {name}")
         if with_content:
-            found += _entry_problems(entry, f"number {number}" if fault else str(path))
+            found += _content_problems(entry, name)
     return found
 
 
-def _entry_problems(entry: Mapping[object, object], path: str) -> list[str]:
-    found = [
-        f"config file {path}: {name} must be a string such as '0600', in quotes: YAML reads other numbers out of it."
-        for name in ("mode", "directory_mode")
-        if not isinstance(entry.get(name, ""), str)
+def _mode_problems(entry: Mapping[object, object], name: str) -> list[str]:
+    return [
+        f"{name}: {option} must be a string such as '0600', in quotes: without them YAML reads another number."
+        for option in ("mode", "directory_mode")
+        if not isinstance(entry.get(option, ""), str)
     ]
+
+
+def _content_problems(entry: Mapping[object, object], path: str) -> list[str]:
     missing = [name for name in ("format", "content") if entry.get(name) is None]
     if missing:
-        found.append(f"config file {path}: {' and '.join(missing)} missing.")
-        return found
+        return [f"config file {path}: {' and '.join(missing)} missing."]
     try:
         render(entry["content"], str(entry["format"]), path)
     except ConfigFileError as error:
-        found.append(str(error))
-    return found
+        return [str(error)]
+    return []
 
 
 def _path_fault(path: object) -> str:
