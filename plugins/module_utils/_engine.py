@@ -228,8 +228,15 @@ class Engine:
 
     def remove_plugin(self, name: str) -> None:
         """Remove a disabled plugin, never by force."""
-        with self._call(f"Cannot remove the plugin '{name}'", slow=True):
-            self._client.remove_plugin(name)
+        what = f"Cannot remove the plugin '{name}'"
+        try:
+            with self._call(what, slow=True):
+                self._client.remove_plugin(name)
+        except EngineError as exc:
+            if exc.status != HTTPStatus.CONFLICT:
+                raise
+            way_out = "It has volumes, which cannot be listed while it is disabled: enable it and remove them first"
+            raise EngineError(what, exc.why, way_out, status=exc.status) from exc
 
     # Inside
 

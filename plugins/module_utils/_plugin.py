@@ -249,10 +249,17 @@ def _plan_remove(wanted: PluginWanted, plugin: Plugin, found: PluginFound) -> Pl
             volumes=sorted(found.volumes),
         )
     disable = (Step("disable", f"Disable the plugin '{plugin.name}'"),) if plugin.enabled else ()
+    # Until its next start the engine refuses to remove a plugin that has volumes; afterwards it has forgotten them, and
+    # nobody can list the volumes of a disabled plugin (26.1.5).
+    unseen = (
+        f"The plugin '{plugin.name}' is disabled, so its volumes cannot be listed. If it has any, they keep their data"
+        " and their names, and can be reached again only with the plugin installed under the same name",
+    )
     return Plan(
         before=shown_plugin(plugin, wanted.secret_settings),
         after={"exists": False},
         steps=(*disable, Step("remove", f"Remove the plugin '{plugin.name}'")),
+        warnings=() if plugin.enabled else unseen,
     )
 
 

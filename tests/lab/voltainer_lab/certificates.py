@@ -108,7 +108,7 @@ def _builder(
     subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, signer: ec.EllipticCurvePublicKey
 ) -> x509.CertificateBuilder:
     # A day back: the clocks of hosts and of the machine that made the certificate may differ.
-    begin = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(days=1)
+    begin = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1)
     return (
         x509.CertificateBuilder()
         .subject_name(subject)

@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import threading
 import time
+import warnings
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -286,6 +288,12 @@ def test_disable_can_be_forced_with_every_version_of_the_sdk(engine):
     assert [request.partition("?")[2] for request in server.requests] == ["force=False", "force=True"]
 
 
+def test_a_disabled_plugin_that_still_has_volumes_says_what_to_do(engine):
+    made, _server = engine({"DELETE /plugins/rclone:latest": (409, message("plugin rclone:latest is in use"))})
+    with pytest.raises(EngineError, match="enable it and remove them first"):
+        made.remove_plugin("rclone:latest")
+
+
 def test_volumes_of_a_plugin_are_asked_for_by_its_full_name(engine):
     made, server = engine({"GET /volumes": (200, {"Volumes": [VOLUME], "Warnings": None})})
     assert made.volumes_of(made_plugin(enabled=True)) == ("reports",)
@@ -357,3 +365,8 @@ def test_no_engine_there(changes, kind, words):
     with pytest.raises(kind) as caught:
         connect(connection(**changes))
     assert words in str(caught.value)
+    del caught
+    with warnings.catch_warnings():
+        # The SDK's constructor that failed leaves its socket to the garbage collector.
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()

@@ -264,6 +264,12 @@ def test_a_plugin_with_volumes_is_not_removed(check_mode):
     assert caught.value.details["volumes"] == ["reports"]
 
 
+def test_removing_a_disabled_plugin_tells_that_its_volumes_are_not_known():
+    outcome = converge(FakeEngine(plugins=[plugin_inspect(Enabled=False)]), state="absent")
+    assert "its volumes cannot be listed" in outcome.plan.warnings[0]
+    assert converge(FakeEngine(plugins=[plugin_inspect()]), state="absent").plan.warnings == ()
+
+
 def test_secrets_are_hidden():
     raw = plugin_inspect()
     raw["Settings"]["Env"] = ["RCLONE_VERBOSE=s3cret0", "API_TOKEN=s3cret1"]
