@@ -112,6 +112,7 @@ lock() {
     .cache/lock/bin/python -m pip install -qq --disable-pip-version-check "$UV"
     .cache/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
         requirements/dev.in -o "$LOCK"
+    sed -i "1i # Written by \`make lock\` from dev.in; the complete set of tools, for Python 3.11 to 3.13." "$LOCK"
     say "wrote $LOCK: $(grep -c == "$LOCK") packages"
 }
 

@@ -6,14 +6,8 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import pytest
-
-_SECONDS: dict[str, float] = defaultdict(float)
-_FAILED: set[str] = set()
+import pytest
 
 
 def _gate(nodeid: str) -> str | None:
@@ -21,18 +15,41 @@ def _gate(nodeid: str) -> str | None:
     return match[1] if match else None
 
 
-def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    gate = _gate(report.nodeid)
-    if gate:
-        _SECONDS[gate] += report.duration
-        if report.failed:
-            _FAILED.add(gate)
+class GateTimes:
+    """Collect the outcome and the time of each gate, set-up and tear-down included."""
+
+    def __init__(self, terminal: pytest.TerminalReporter) -> None:
+        self._terminal = terminal
+        self._seconds: dict[str, float] = {}
+        self._failed: set[str] = set()
+
+    # trylast: the line that names the file comes first, and pytest adds the outcome to ours.
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        gate = _gate(nodeid)
+        if gate:
+            self._terminal.write(f"\n  {gate} ... ", flush=True)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        gate = _gate(report.nodeid)
+        if gate:
+            self._seconds[gate] = self._seconds.get(gate, 0.0) + report.duration
+            if report.failed:
+                self._failed.add(gate)
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if not self._seconds:
+            return
+        terminalreporter.section("gates")
+        for gate, seconds in self._seconds.items():
+            outcome = "FAILED" if gate in self._failed else "passed"
+            terminalreporter.write_line(f"{gate:<28} {seconds:7.1f} s  {outcome}")
+        terminalreporter.write_line(f"{'all gates':<28} {sum(self._seconds.values()):7.1f} s")
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if not _SECONDS:
-        return
-    terminalreporter.section("gates")
-    for gate, seconds in _SECONDS.items():
-        terminalreporter.write_line(f"{gate:<28} {seconds:7.1f} s  {'FAILED' if gate in _FAILED else 'passed'}")
-    terminalreporter.write_line(f"{'all gates':<28} {sum(_SECONDS.values()):7.1f} s")
+# trylast: pytest makes its terminal reporter in a hook of the same name.
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    terminal = config.pluginmanager.get_plugin("terminalreporter")
+    if isinstance(terminal, pytest.TerminalReporter):
+        config.pluginmanager.register(GateTimes(terminal))
