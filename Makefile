@@ -36,7 +36,7 @@ lab-setup:
 .PHONY: demo
 demo: lab-setup collection ## Show a storage plugin, a volume on it, and data that outlives its container
 	@$(LAB) up --name demo --host host1=$(DEMO_HOST) --swarm
-	@ansible-playbook -i .lab/demo/inventory.yml tests/demo/demo.yml
+	@tests/demo/run.sh $(CURDIR)/.lab/demo/inventory.yml
 
 .PHONY: test
 test: setup ## Run everything: unit tests, linters, types, sanity, artefact, scenarios

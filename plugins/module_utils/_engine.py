@@ -351,8 +351,10 @@ def _explanation(exc: docker.errors.APIError) -> str:
 
 
 def _names_driver(why: str) -> bool:
-    # "no such volume" is the plain 404; a driver that is gone has its plugin in the words.
-    return "no such volume" not in why.lower()
+    # A volume that is not there is told as "get x: no such volume", on a swarm's manager as "volume x not found" (26.1,
+    # 28.5). One whose plugin is gone: "error while checking if volume "x" exists in driver "p": error looking up volume
+    # plugin p: plugin "p" not found".
+    return "looking up volume plugin" in why or "exists in driver" in why
 
 
 def _registry_way_out(remote: Reference, why: str) -> str:

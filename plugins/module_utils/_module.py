@@ -19,7 +19,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._engine import (
 )
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import VolumesError
 from ansible_collections.voltainer.volumes.plugins.module_utils._plan import Outcome
-from ansible_collections.voltainer.volumes.plugins.module_utils._secrets import secret_values
+from ansible_collections.voltainer.volumes.plugins.module_utils._secrets import leaves, secret_values
 
 Wanted = TypeVar("Wanted")
 
@@ -109,7 +109,7 @@ def _keep_secret(module: AnsibleModule, option: SecretsOf) -> None:
     """
     values = module.params[option.values] or {}
     secret = secret_values(values, module.params[option.keys] or ())
-    module.no_log_values.difference_update(str(value) for value in values.values())
+    module.no_log_values.difference_update(leaves(values))
     module.no_log_values.update(secret)
 
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 MASK = "********"
 
@@ -31,10 +31,21 @@ def secret_keys(values: Mapping[str, object], listed: Iterable[str] = ()) -> fro
 def secret_values(values: Mapping[str, object], listed: Iterable[str] = ()) -> frozenset[str]:
     """Return the secrets in `values` themselves, as strings: whole values, and passwords inside mount options."""
     keys = secret_keys(values, listed)
-    found = {str(values[key]) for key in keys if values[key] is not None}
+    found = set(leaves([values[key] for key in keys]))
     if _MOUNT_OPTIONS in values and _MOUNT_OPTIONS not in keys:
         found |= {match.group(2) for match in _MOUNT_PASSWORD.finditer(str(values[_MOUNT_OPTIONS]))}
     return frozenset(found - {""})
+
+
+def leaves(value: object) -> Iterator[str]:
+    """Yield, as strings, the single values in a value of any depth; None has none."""
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        for one in value:
+            yield from leaves(one)
+    elif value is not None:
+        yield str(value)
 
 
 def mask_value(key: str, value: str, secret: bool) -> str:

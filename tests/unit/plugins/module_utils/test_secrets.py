@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.voltainer.volumes.plugins.module_utils._secrets import (
     MASK,
+    leaves,
     mask,
     secret_keys,
     secret_values,
@@ -45,8 +46,20 @@ def test_passwords_in_mount_options(value, shown):
 
 
 def test_secret_values_are_the_secrets_alone():
-    values = {"o": "user=u,password=hunter2", "token": "t0k", "size": "1", "apikey": ""}
+    values = {
+        "o": "user=u,password=hunter2",
+        "token": "t0k",
+        "size": "1",
+        "apikey": "",
+        "args": ["-v", "x"],
+        "pass": None,
+    }
     assert secret_values(values) == {"hunter2", "t0k"}
+    assert secret_values(values, ["args"]) == {"hunter2", "t0k", "-v", "x"}
+
+
+def test_leaves():
+    assert list(leaves({"a": 1, "b": ["x", {"c": None, "d": True}]})) == ["1", "x", "True"]
 
 
 @given(st.dictionaries(st.text(max_size=12), st.text(min_size=9, max_size=20)), st.lists(st.text(max_size=12)))
