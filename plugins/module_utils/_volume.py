@@ -221,8 +221,8 @@ def _unknown_warnings(wanted: VolumeWanted, volume: Volume) -> tuple[str, ...]:
     if not unknown:
         return ()
     return (
-        f"Whether the {' and '.join(unknown)} of the volume '{volume.name}' are as wanted is unknown: it was made"
-        f" outside the engine, by the driver '{volume.driver}', and the engine has no record of them",
+        f"Whether the {' and '.join(unknown)} of the volume '{volume.name}' are as wanted is unknown: the engine has no"
+        f" record of them, since the volume was made without any, or outside the engine by '{volume.driver}'",
     )
 
 
