@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from hypothesis import configuration
+from hypothesis import configuration, settings
 
 sys.path.insert(0, str(Path(__file__).parent / "project"))
 
@@ -16,3 +16,6 @@ import checkout
 
 sys.path.insert(0, str(checkout.link()))
 configuration.set_hypothesis_home_dir(checkout.ROOT / ".cache" / "hypothesis")
+# No deadline: a machine that is busy with something else makes no test wrong.
+settings.register_profile("project", deadline=None)
+settings.load_profile("project")

@@ -1,0 +1,61 @@
+# Copyright: The voltainer.volumes developers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The filters that turn the content of a config file into its text, and that tell what is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+from ansible_collections.voltainer.volumes.plugins.module_utils._config_file import ConfigFileError, problems, render
+from jinja2 import Undefined
+
+try:
+    # Up to ansible-core 2.18 a template whose result looks like a mapping or list is turned into one, which would undo
+    # the text made here, unless the text is of this type. From 2.19 on neither the trap nor the type exists.
+    from ansible.utils.native_jinja import NativeJinjaText
+except ImportError:
+    NativeJinjaText = str
+
+
+def config_file(content: Any, format: str, path: str) -> str:  # noqa: A002 - the name that users write
+    """Return the text of the config file `path`; a ConfigFileError becomes the template's error, nothing added."""
+    try:
+        text = render(_revealed(content), str(format), str(path))
+    except ConfigFileError as error:
+        message = str(error)
+    else:
+        return NativeJinjaText(text)
+    # Raised outside the handler: no chain of exceptions that a traceback could print.
+    raise AnsibleFilterError(message)
+
+
+def config_file_errors(files: Any, with_content: bool = True, noun: str = "config file") -> list[str]:
+    """Return what is wrong with the config files, one message for each fault."""
+    if isinstance(files, (str, Mapping)) or not isinstance(files, Sequence):
+        return [f"{noun}s: must be a list of mappings, each with a path."]
+    return problems(_revealed(files), with_content=with_content, noun=noun)
+
+
+def _revealed(value: Any) -> Any:
+    """Return `value` with vaulted texts decrypted and undefined values raised as Ansible words them.
+
+    Up to ansible-core 2.18 a `!vault` value reaches a filter as an object that only str() decrypts.
+    """
+    if isinstance(value, Undefined) or getattr(value, "__ENCRYPTED__", False):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {key: _revealed(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_revealed(item) for item in value]
+    return value
+
+
+class FilterModule:
+    """What Ansible asks a filter plugin for."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        """Return the filters by name."""
+        return {"config_file": config_file, "config_file_errors": config_file_errors}

@@ -1,0 +1,123 @@
+# Copyright (c) 2026, The voltainer.volumes developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The only file that touches AnsibleModule: connection options, error boundary, diff, results, secrets."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from ansible.module_utils.basic import AnsibleModule, env_fallback, missing_required_lib
+from ansible_collections.voltainer.volumes.plugins.module_utils._engine import (
+    SDK_IMPORT_ERROR,
+    Connection,
+    Engine,
+    connect,
+)
+from ansible_collections.voltainer.volumes.plugins.module_utils._errors import VolumesError
+from ansible_collections.voltainer.volumes.plugins.module_utils._plan import Outcome
+from ansible_collections.voltainer.volumes.plugins.module_utils._secrets import secret_values
+
+Wanted = TypeVar("Wanted")
+
+CONNECTION_SPEC: dict[str, dict[str, Any]] = {
+    "docker_host": {
+        "type": "str",
+        "default": "unix:///var/run/docker.sock",
+        "fallback": (env_fallback, ["DOCKER_HOST"]),
+        "aliases": ["docker_url"],
+    },
+    "tls_hostname": {"type": "str", "fallback": (env_fallback, ["DOCKER_TLS_HOSTNAME"])},
+    "api_version": {
+        "type": "str",
+        "default": "auto",
+        "fallback": (env_fallback, ["DOCKER_API_VERSION"]),
+        "aliases": ["docker_api_version"],
+    },
+    "timeout": {"type": "int", "default": 60, "fallback": (env_fallback, ["DOCKER_TIMEOUT"])},
+    "ca_path": {"type": "path", "aliases": ["ca_cert", "tls_ca_cert", "cacert_path"]},
+    "client_cert": {"type": "path", "aliases": ["tls_client_cert", "cert_path"]},
+    "client_key": {"type": "path", "aliases": ["tls_client_key", "key_path"]},
+    "tls": {"type": "bool", "default": False, "fallback": (env_fallback, ["DOCKER_TLS"])},
+    "use_ssh_client": {"type": "bool", "default": False},
+    "validate_certs": {
+        "type": "bool",
+        "default": False,
+        "fallback": (env_fallback, ["DOCKER_TLS_VERIFY"]),
+        "aliases": ["tls_verify"],
+    },
+}
+
+
+@dataclass(frozen=True)
+class SecretsOf:
+    """A dict option of which some values are secret, and the option that lists the keys of those."""
+
+    values: str
+    keys: str
+
+
+def run_module(
+    spec: Mapping[str, Mapping[str, Any]],
+    parse: Callable[[Mapping[str, Any]], Wanted],
+    converge: Callable[[Engine, Wanted, bool], Outcome],
+    secrets: Iterable[SecretsOf] = (),
+) -> None:
+    """Run a module: `parse` its options, then `converge` (engine, wanted, check mode), then exit with the outcome.
+
+    Options that `secrets` names as values must have `no_log` in `spec`, so that nothing of them is logged at start.
+    """
+    module = AnsibleModule(
+        argument_spec={**CONNECTION_SPEC, **spec},
+        supports_check_mode=True,
+        required_together=[("client_cert", "client_key")],
+    )
+    for option in secrets:
+        _keep_secret(module, option)
+    if SDK_IMPORT_ERROR:
+        module.fail_json(
+            msg=missing_required_lib("docker (Docker SDK for Python: python3-docker on Debian)"),
+            exception=SDK_IMPORT_ERROR,
+        )
+    try:
+        wanted = parse(module.params)
+        outcome = converge(connect(_connection(module.params)), wanted, module.check_mode)
+    except VolumesError as exc:
+        module.fail_json(msg=str(exc), **exc.details)
+    _exit(module, outcome)
+
+
+def _exit(module: AnsibleModule, outcome: Outcome) -> None:
+    plan = outcome.plan
+    for warning in plan.warnings:
+        module.warn(warning)
+    module.exit_json(
+        changed=bool(plan.steps),
+        actions=[step.words for step in plan.steps],
+        diff={"before": dict(plan.before), "after": dict(plan.after)},
+        **outcome.values,
+    )
+
+
+def _keep_secret(module: AnsibleModule, option: SecretsOf) -> None:
+    """Narrow `no_log` from all values of a dict to the secret ones.
+
+    With all of them, every "1" and "true" in a result would be blotted out.
+    """
+    values = module.params[option.values] or {}
+    secret = secret_values(values, module.params[option.keys] or ())
+    module.no_log_values.difference_update(str(value) for value in values.values())
+    module.no_log_values.update(secret)
+
+
+def _connection(params: Mapping[str, Any]) -> Connection:
+    folder = os.environ.get("DOCKER_CERT_PATH")
+    files = {"ca_path": "ca.pem", "client_cert": "cert.pem", "client_key": "key.pem"}
+    paths: dict[str, Any] = {
+        option: params[option] or (os.path.join(folder, file) if folder else None) for option, file in files.items()
+    }
+    others = {option: params[option] for option in CONNECTION_SPEC if option not in files}
+    return Connection(**others, **paths)

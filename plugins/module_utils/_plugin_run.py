@@ -1,0 +1,152 @@
+# Copyright (c) 2026, The voltainer.volumes developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bring a storage plugin to what is wanted: observe, plan, apply, observe. Whatever fails, nothing half-done stays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+from typing import Any
+
+from ansible_collections.voltainer.volumes.plugins.module_utils._engine import Engine
+from ansible_collections.voltainer.volumes.plugins.module_utils._errors import EngineError, VolumesError
+from ansible_collections.voltainer.volumes.plugins.module_utils._plan import Outcome, Plan, Step
+from ansible_collections.voltainer.volumes.plugins.module_utils._plugin import (
+    Plugin,
+    PluginFound,
+    PluginWanted,
+    masked_inspect,
+    needs_install,
+    plan_plugin,
+    stops,
+)
+from ansible_collections.voltainer.volumes.plugins.module_utils._privileges import from_config, from_engine
+from ansible_collections.voltainer.volumes.plugins.module_utils._settings import (
+    changed_settings,
+    current_settings,
+    shown_settings,
+)
+
+
+def converge_plugin(engine: Engine, wanted: PluginWanted, check_mode: bool) -> Outcome:
+    """Bring one plugin to what is wanted, or in check mode only tell what would be done."""
+    found = observe_plugin(engine, wanted)
+    plan = plan_plugin(wanted, found)
+    plugin = found.plugin
+    if plan.steps and not check_mode:
+        plugin = apply_plugin(engine, wanted, found, plan)
+    return Outcome(plan, _values(wanted, plugin, found))
+
+
+def observe_plugin(engine: Engine, wanted: PluginWanted) -> PluginFound:
+    """Look at the plugin by its name, and only where the plan needs it, at the registry or at who uses it."""
+    plugin = engine.plugin(wanted.alias)
+    if needs_install(wanted, plugin) and wanted.remote is not None:
+        return PluginFound(None, offered=engine.privileges(wanted.remote))
+    if plugin is None or not stops(wanted, plugin):
+        return PluginFound(plugin)
+    volumes = engine.volumes_of(plugin) if wanted.state == "absent" else ()
+    return PluginFound(plugin, uses=engine.users_of_driver(plugin.name), volumes=volumes)
+
+
+def apply_plugin(engine: Engine, wanted: PluginWanted, found: PluginFound, plan: Plan) -> Plugin | None:
+    """Carry the plan out; return the plugin as it then is."""
+    rest = plan.steps
+    if rest[0].verb == "pull" and wanted.remote is not None:
+        engine.pull_plugin(wanted.remote, wanted.alias, rest[0].arguments["offered"])
+        rest = rest[1:]
+        undo = _undoing(engine, wanted, None)
+    else:
+        undo = _undoing(engine, wanted, found.plugin)
+    with undo:
+        for step in rest:
+            _apply_step(engine, wanted, step)
+    return engine.plugin(wanted.alias)
+
+
+def _apply_step(engine: Engine, wanted: PluginWanted, step: Step) -> None:
+    if step.verb == "set":
+        _set(engine, wanted, step)
+    elif step.verb == "enable":
+        engine.enable_plugin(wanted.alias, wanted.enable_timeout)
+    elif step.verb == "disable":
+        _disable(engine, wanted)
+    elif step.verb == "remove":
+        engine.remove_plugin(wanted.alias)
+
+
+def _set(engine: Engine, wanted: PluginWanted, step: Step) -> None:
+    # Which settings a plugin has is known only once it is pulled, so a fresh one is checked here, before any is set.
+    plugin = _there(engine, wanted)
+    changes = changed_settings(wanted.alias, step.arguments["settings"], plugin.raw)
+    if changes:
+        engine.set_plugin(wanted.alias, changes)
+
+
+def _disable(engine: Engine, wanted: PluginWanted) -> None:
+    try:
+        engine.disable_plugin(wanted.alias)
+    except EngineError as exc:
+        if exc.status != HTTPStatus.CONFLICT:
+            raise
+        # The engine counts volumes that no container uses, too. The plan made sure that nothing has one mounted; a
+        # container that came in between would lose its mount, so look again right before.
+        mounted = [use for use in engine.users_of_driver(wanted.alias) if use.mounted]
+        if mounted:
+            raise
+        engine.disable_plugin(wanted.alias, force=True)
+
+
+@contextmanager
+def _undoing(engine: Engine, wanted: PluginWanted, before: Plugin | None) -> Iterator[None]:
+    """Where the block fails, bring the plugin back to `before` (None: not installed), and say so in the error."""
+    try:
+        yield
+    except VolumesError as exc:
+        try:
+            _restore(engine, wanted, before)
+        except VolumesError as second:
+            raise VolumesError(
+                exc.what, f"{exc.why}. Bringing back what was before failed, too: {second}", exc.way_out, **exc.details
+            ) from exc
+        told = "The plugin was removed again" if before is None else "The plugin is again as it was before"
+        raise VolumesError(exc.what, exc.why, f"{told}. {exc.way_out}", **exc.details) from exc
+
+
+def _restore(engine: Engine, wanted: PluginWanted, before: Plugin | None) -> None:
+    now = engine.plugin(wanted.alias)
+    if now is None:
+        return
+    if before is None:
+        if now.enabled:
+            engine.disable_plugin(wanted.alias)
+        engine.remove_plugin(wanted.alias)
+        return
+    old, new = current_settings(before.raw), current_settings(now.raw)
+    changed = {key: value for key, value in old.items() if new.get(key) != value}
+    if changed and now.enabled:
+        engine.disable_plugin(wanted.alias, force=True)
+    if changed:
+        engine.set_plugin(wanted.alias, changed)
+    if before.enabled and (changed or not now.enabled):
+        engine.enable_plugin(wanted.alias, wanted.enable_timeout)
+
+
+def _there(engine: Engine, wanted: PluginWanted) -> Plugin:
+    plugin = engine.plugin(wanted.alias)
+    if plugin is None:
+        raise EngineError(f"Cannot set the plugin '{wanted.alias}'", "it is gone: somebody else removed it")
+    return plugin
+
+
+def _values(wanted: PluginWanted, plugin: Plugin | None, found: PluginFound) -> dict[str, Any]:
+    privileges = from_config(plugin.raw["Config"]) if plugin else from_engine(found.offered)
+    settings = current_settings(plugin.raw) if plugin else {}
+    return {
+        "plugin": masked_inspect(plugin, wanted.secret_settings) if plugin else None,
+        "reference": plugin.reference if plugin else (str(wanted.remote) if wanted.remote else None),
+        "privileges": [privilege.as_result() for privilege in privileges],
+        "settings": shown_settings(settings, wanted.secret_settings),
+    }

@@ -1,0 +1,50 @@
+# Copyright (c) 2026, The voltainer.volumes developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is secret in options and settings, and how it is hidden. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+MASK = "********"
+
+# Names that say of themselves that their value is a secret. Paths and switches whose name merely contains "key" or
+# "pass" (keyring, passthrough) must stay readable, therefore the word boundaries.
+_SECRET_NAME = re.compile(
+    r"secret|token|passw|passphrase|credential|api[-_.]?key|access[-_.]?key|private[-_.]?key|key[-_.]?pem"
+    r"|(?<![a-z])pass(?![a-z])",
+    re.IGNORECASE,
+)
+# The `o` option of the local driver carries mount(8) options; those of cifs hold the password.
+_MOUNT_OPTIONS = "o"
+_MOUNT_PASSWORD = re.compile(r"(?<![^,])(pass(?:word2?)?=)([^,]*)", re.IGNORECASE)
+
+
+def secret_keys(values: Mapping[str, object], listed: Iterable[str] = ()) -> frozenset[str]:
+    """Return the keys of `values` that are secret: those in `listed`, and those whose name says so."""
+    named = set(listed)
+    return frozenset(key for key in values if key in named or _SECRET_NAME.search(key))
+
+
+def secret_values(values: Mapping[str, object], listed: Iterable[str] = ()) -> frozenset[str]:
+    """Return the secrets in `values` themselves, as strings: whole values, and passwords inside mount options."""
+    keys = secret_keys(values, listed)
+    found = {str(values[key]) for key in keys if values[key] is not None}
+    if _MOUNT_OPTIONS in values and _MOUNT_OPTIONS not in keys:
+        found |= {match.group(2) for match in _MOUNT_PASSWORD.finditer(str(values[_MOUNT_OPTIONS]))}
+    return frozenset(found - {""})
+
+
+def mask_value(key: str, value: str, secret: bool) -> str:
+    """Return `value` as it may be shown; an empty value is no secret, and telling it from a set one helps."""
+    if secret:
+        return MASK if value else value
+    return _MOUNT_PASSWORD.sub(rf"\g<1>{MASK}", value) if key == _MOUNT_OPTIONS else value
+
+
+def mask(values: Mapping[str, str], listed: Iterable[str] = ()) -> dict[str, str]:
+    """Return a copy of `values` that may be shown to anybody."""
+    keys = secret_keys(values, listed)
+    return {key: mask_value(key, value, key in keys) for key, value in values.items()}

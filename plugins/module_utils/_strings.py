@@ -1,0 +1,52 @@
+# Copyright (c) 2026, The voltainer.volumes developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Values of mappings as the engine wants them: strings, and nothing guessed. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.voltainer.volumes.plugins.module_utils._errors import InvalidInputError
+
+
+def option_strings(option: str, values: Mapping[str, Any] | None) -> dict[str, str] | None:
+    """Return `values` with every value made the string that Docker means by it; None stays None.
+
+    The engine refuses numbers and booleans ("cannot unmarshal number", 20.10 to 28.5). Booleans become `true` and
+    `false`; an empty string is a value. Raises InvalidInputError for null, lists and mappings.
+    """
+    if values is None:
+        return None
+    return {str(key): _option_string(option, str(key), value) for key, value in values.items()}
+
+
+def label_strings(option: str, values: Mapping[str, Any] | None) -> dict[str, str] | None:
+    """Return `values` as labels. Only strings and integers are sure to mean what their author wrote.
+
+    YAML reads `yes`, `1.10` and `null` as something else than text, and nobody can tell afterwards what stood there:
+    those raise InvalidInputError.
+    """
+    if values is None:
+        return None
+    for key, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, (str, int)):
+            raise InvalidInputError(
+                f"The label '{key}' in the option '{option}' has an unsafe value",
+                f"{value!r} is of type {type(value).__name__}, and is no string that can be told for sure",
+                "Put the value into quotes",
+            )
+    return {str(key): str(value) for key, value in values.items()}
+
+
+def _option_string(option: str, key: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (str, int, float)):
+        return str(value)
+    raise InvalidInputError(
+        f"The key '{key}' in the option '{option}' has an invalid value",
+        f"it is of type {type(value).__name__}, and Docker takes only strings",
+        "Give a string or a number; an empty string ('') is a value, and a key that is left out is not touched",
+    )

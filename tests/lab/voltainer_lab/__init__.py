@@ -1,0 +1,1 @@
+"""The lab: real Docker engines, registries and an SFTP server, made from Debian packages."""

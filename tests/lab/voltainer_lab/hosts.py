@@ -1,0 +1,175 @@
+"""Hosts: containers that run sshd and an engine of their own."""
+
+from __future__ import annotations
+
+import socket
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from .certificates import Authority, SshKey, ssh_key
+from .containers import Member, Place, PutFile, ensure_member, ensure_volume, execute
+from .names import Host, LabError, container_name
+from .recipes import host_recipe
+from .report import say
+
+# What an engine inside a container needs, without --privileged: that fails where one capability is out of reach.
+HOST_CONFIG: dict[str, Any] = {
+    "cap_add": ["ALL"],
+    "cap_drop": ["SYS_RESOURCE"],
+    "security_opt": ["seccomp=unconfined", "apparmor=unconfined"],
+    # The empty lists are what the client's `systempaths=unconfined` stands for.
+    "raw": {"MaskedPaths": [], "ReadonlyPaths": [], "DeviceCgroupRules": ["a *:* rwm"]},
+    "tmpfs": {"/run": "mode=755,exec"},
+}
+_BINDS = ["/dev:/dev", "/sys/fs/cgroup:/sys/fs/cgroup:rw"]
+_PATIENCE = 60.0
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """What the lab's user proves to hosts, and where it is stored."""
+
+    directory: Path
+    login: SshKey
+    authority: Authority
+
+
+def host_member(place: Place, host: Host, address: str, credentials: Credentials) -> Member:
+    """Describe the container of a host."""
+    host_key = ssh_key(credentials.directory / "ssh" / f"{host.name}_host_key")
+    server = credentials.authority.server(host.name, [host.name, "localhost"], [address, "127.0.0.1"])
+    trust = PutFile(credentials.authority.certificate)
+    return Member(
+        name=host.name,
+        role="host",
+        suite=host.suite,
+        image=host_recipe(host.suite).reference,
+        address=address,
+        aliases=(host.name,),
+        command=("/usr/local/sbin/lab-init",),
+        files={
+            "/etc/ssh/lab/host_key": PutFile(host_key.private, 0o600),
+            "/etc/ssh/lab/authorized_keys": PutFile(f"{credentials.login.public} lab\n".encode()),
+            "/etc/docker/tls/ca.pem": trust,
+            "/etc/docker/tls/cert.pem": PutFile(server.certificate),
+            "/etc/docker/tls/key.pem": PutFile(server.key, 0o600),
+            "/etc/docker/certs.d/registry.lab:5000/ca.crt": trust,
+            "/etc/docker/certs.d/registry-auth.lab:5000/ca.crt": trust,
+        },
+        host_config=HOST_CONFIG | {"binds": [*_BINDS, f"{volume_name(place.lab, host)}:/var/lib/docker"]},
+    )
+
+
+def volume_name(lab: str, host: Host) -> str:
+    return f"{container_name(lab, host.name)}-docker"
+
+
+def ensure_host(client: Any, place: Place, host: Host, member: Member, credentials: Credentials) -> str:
+    """Bring a host up and wait for it; return its engine's version."""
+    ensure_volume(client, place, volume_name(place.lab, host), "host", host.suite)
+    container = ensure_member(client, place, member)
+    begun = time.monotonic()
+    if not _quickly(member.address, credentials):
+        _heal(container, member.address, credentials)
+    _wait_for_port(member.address, 22, b"SSH-", container)
+    version = engine_version(member.address, credentials) or "(gone again)"
+    if time.monotonic() - begun > 0.5:
+        say(f"{container.name}: sshd and Docker {version} answer after {time.monotonic() - begun:.1f} s")
+    return version
+
+
+def _quickly(address: str, credentials: Credentials) -> bool:
+    """Wait as long as a healthy engine takes to start."""
+    deadline = time.monotonic() + 15
+    while time.monotonic() < deadline:
+        if engine_version(address, credentials):
+            return True
+        time.sleep(0.2)
+    return False
+
+
+def _heal(container: Any, address: str, credentials: Credentials) -> None:
+    """Bring back an engine that was stopped or hangs: by the host's own switch, else by a restart of the host."""
+    container.reload()
+    say(f"{container.name}: its engine does not answer, starting it")
+    code, _ = container.exec_run(["lab-engine", "start"]) if container.status == "running" else (1, b"")
+    if code or not engine_version(address, credentials):
+        say(f"{container.name}: still no answer, restarting the host")
+        container.restart(timeout=10)
+    deadline = time.monotonic() + _PATIENCE
+    while not engine_version(address, credentials):
+        if time.monotonic() > deadline:
+            raise LabError(_silent(container, "its engine", address, 2376))
+        time.sleep(0.3)
+
+
+def _silent(container: Any, what: str, address: str, port: int) -> str:
+    tail = container.logs(tail=6).decode(errors="replace")
+    return (
+        f"{container.name}: {what} does not answer at {address}:{port} "
+        f"(the outer engine must run on this machine). Its log says:\n{tail}"
+    )
+
+
+def ask(url: str, credentials: Credentials, auth: tuple[str, str] | None = None) -> requests.Response:
+    """Get an address of one of the lab's servers; raises requests.RequestException."""
+    tls = credentials.directory / "tls"
+    with requests.Session() as session:
+        # REQUESTS_CA_BUNDLE would win over the lab's authority, and a proxy cannot reach the lab's network.
+        session.trust_env = False
+        session.cert = (str(tls / "client.pem"), str(tls / "client-key.pem"))
+        session.verify = str(tls / "ca.pem")
+        session.auth = auth
+        return session.get(url, timeout=5)
+
+
+def engine_version(address: str, credentials: Credentials) -> str | None:
+    """Return the version of a host's engine, asked over TCP with TLS, or None where it does not answer."""
+    try:
+        answer = ask(f"https://{address}:2376/version", credentials)
+        return str(answer.json()["Version"]) if answer.ok else None
+    except (requests.RequestException, ValueError):
+        return None
+
+
+def _wait_for_port(address: str, port: int, greeting: bytes, container: Any) -> None:
+    deadline = time.monotonic() + _PATIENCE
+    while not greets(address, port, greeting):
+        if time.monotonic() > deadline:
+            raise LabError(_silent(container, f"port {port}", address, port))
+        time.sleep(0.1)
+
+
+def greets(address: str, port: int, greeting: bytes) -> bool:
+    """Tell whether a server sends this greeting on its own."""
+    try:
+        with socket.create_connection((address, port), timeout=2) as connection:
+            connection.settimeout(2)
+            return connection.recv(len(greeting)) == greeting
+    except OSError:
+        return False
+
+
+def ensure_swarm(client: Any, place: Place, hosts: list[tuple[Host, str]]) -> None:
+    """Make a swarm of the hosts: the first is the manager. A host that is in it already is left alone."""
+    (first, manager_address), *workers = hosts
+    manager = client.containers.get(container_name(place.lab, first.name))
+    if _swarm_state(manager) != "active":
+        execute(manager, ["docker", "swarm", "init", "--advertise-addr", manager_address], "swarm init")
+        say(f"swarm: {first.name} is its manager")
+    token = execute(manager, ["docker", "swarm", "join-token", "--quiet", "worker"], "reading the swarm's token")
+    for host, address in workers:
+        worker = client.containers.get(container_name(place.lab, host.name))
+        if _swarm_state(worker) == "active":
+            continue
+        join = f"docker swarm join --advertise-addr {address} --token {token} {manager_address}:2377"
+        execute(worker, ["sh", "-c", join], "swarm join")
+        say(f"swarm: {host.name} joined as a worker")
+
+
+def _swarm_state(container: Any) -> str:
+    return execute(container, ["docker", "info", "--format", "{{.Swarm.LocalNodeState}}"], "reading the swarm's state")

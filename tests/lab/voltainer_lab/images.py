@@ -1,0 +1,161 @@
+"""Builds images by debootstrap, below a directory of the state root, and imports them into the outer engine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+from docker.errors import APIError, ImageNotFound, NotFound
+
+from .mirror import ENVIRONMENT as MIRROR_ENVIRONMENT
+from .mirror import find_mirror
+from .names import LABEL_IMAGE, LabError
+from .outer import install_packages
+from .recipes import Recipe
+from .report import say, step
+from .state import cache_dir, locked, log_dir
+
+_CHUNK = 1024 * 1024
+
+
+def ensure_images(client: Any, root: Path, recipes: list[Recipe]) -> None:
+    """Build the images that the engine does not have yet, all at the same time."""
+    missing = [recipe for recipe in recipes if not has_image(client, recipe.reference)]
+    if not missing:
+        return
+    _check_tools()
+    lock = Path(tempfile.gettempdir()) / f"voltainer-lab-{os.geteuid()}"
+    with locked(lock / "build.lock"):
+        # Another checkout may have built the same image while we waited.
+        missing = [recipe for recipe in missing if not has_image(client, recipe.reference)]
+        _remove_leftovers(root)
+        mirror = find_mirror()
+        origin = "the machine's own mirror" if mirror else "debootstrap's default mirror"
+        if os.environ.get(MIRROR_ENVIRONMENT):
+            origin = MIRROR_ENVIRONMENT
+        if missing:
+            say(f"images to build from {origin}: {', '.join(recipe.reference for recipe in missing)}")
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            list(pool.map(lambda recipe: _build(client, root, recipe, mirror), missing))
+
+
+def has_image(client: Any, reference: str) -> bool:
+    try:
+        client.images.get(reference)
+    except ImageNotFound:
+        return False
+    return True
+
+
+def _check_tools() -> None:
+    if os.geteuid() != 0:
+        raise LabError("images are missing, and building them (debootstrap) needs root once: run this as root")
+    packages = {"debootstrap": "debootstrap", "gpgv": "gpgv"}
+    needed = [package for tool, package in packages.items() if not shutil.which(tool)]
+    if not Path("/usr/share/keyrings/debian-archive-keyring.gpg").exists():
+        needed.append("debian-archive-keyring")
+    if needed:
+        install_packages(needed)
+
+
+def _builds(root: Path) -> Path:
+    return cache_dir(root) / "builds"
+
+
+def _remove_leftovers(root: Path) -> None:
+    """Remove what a killed build left. Nothing is mounted in there: builds mount in a namespace of their own."""
+    shutil.rmtree(_builds(root), ignore_errors=True)
+
+
+def _build(client: Any, root: Path, recipe: Recipe, mirror: str | None) -> None:
+    target = _builds(root) / recipe.tag
+    target = target.with_name(f"{recipe.kind}-{target.name}")
+    log = log_dir(root) / f"build-{recipe.kind}-{recipe.suite}.log"
+    try:
+        with step(f"building {recipe.reference} (log: {log})"), log.open("wb") as stream:
+            _bootstrap(root, recipe, mirror, target, stream)
+            _finish(recipe, target, stream)
+            _import(client, recipe, target)
+    except subprocess.CalledProcessError as error:
+        tail = "\n".join(log.read_text(errors="replace").splitlines()[-8:])
+        raise LabError(
+            f"building {recipe.reference} failed, {error.cmd[0]} ended with {error.returncode}:\n{tail}"
+        ) from error
+    finally:
+        shutil.rmtree(target, ignore_errors=True)
+
+
+def _run(command: list[str], stream: Any) -> None:
+    """Run a build step in a mount namespace of its own, so that no mount of it outlives it."""
+    whole = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--propagation", "private", *command]
+    subprocess.run(whole, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, check=True)
+
+
+def _bootstrap(root: Path, recipe: Recipe, mirror: str | None, target: Path, stream: Any) -> None:
+    debs = cache_dir(root) / "debs" / f"{recipe.suite}-{recipe.kind}"
+    debs.mkdir(parents=True, exist_ok=True)
+    config = target / "etc/dpkg/dpkg.cfg.d/lab"
+    config.parent.mkdir(parents=True)
+    config.write_text(recipe.dpkg_config)
+    command = [
+        "debootstrap",
+        "--variant=minbase",
+        f"--include={','.join(recipe.packages)}",
+        f"--cache-dir={debs}",
+        recipe.suite,
+        str(target),
+    ]
+    _run(command + ([mirror] if mirror else []), stream)
+
+
+def _finish(recipe: Recipe, target: Path, stream: Any) -> None:
+    for path, file in recipe.files.items():
+        place = target / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(file.content)
+        place.chmod(file.mode)
+    script = target / "finish"
+    script.write_text(recipe.finish)
+    _run(["chroot", str(target), "/bin/sh", "/finish"], stream)
+    script.unlink()
+
+
+def _import(client: Any, recipe: Recipe, target: Path) -> None:
+    command = ["tar", "--numeric-owner", "--create", "--directory", str(target), "--exclude=./debootstrap", "."]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as tar:
+        client.api.import_image_from_stream(
+            _chunks(tar.stdout),
+            repository=recipe.repository,
+            tag=recipe.tag,
+            changes=[f"LABEL {LABEL_IMAGE}={recipe.kind}", "ENV PATH=/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin"],
+        )
+    if tar.returncode:
+        client.images.remove(recipe.reference, force=True)
+        raise LabError(f"packing {recipe.reference} failed: tar ended with {tar.returncode}")
+
+
+def _chunks(stream: Any) -> Iterator[bytes]:
+    while chunk := stream.read(_CHUNK):
+        yield chunk
+
+
+def remove_images(client: Any) -> None:
+    """Remove the lab's images, but for those that a lab of somebody else still uses."""
+    for image in client.images.list(filters={"label": LABEL_IMAGE}):
+        name = image.tags[0] if image.tags else image.short_id
+        try:
+            client.images.remove(image.id, force=False)
+            say(f"image {name}: removed")
+        except NotFound:
+            pass
+        except APIError as error:
+            if error.status_code != HTTPStatus.CONFLICT:
+                raise
+            say(f"image {name}: stays, another lab uses it")

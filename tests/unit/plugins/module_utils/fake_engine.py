@@ -1,0 +1,163 @@
+# Copyright (c) 2026, The voltainer.volumes developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An engine without Docker: holds state, records every call, fails where it is told to."""
+
+from __future__ import annotations
+
+import copy
+
+from ansible_collections.voltainer.volumes.plugins.module_utils._errors import EngineError
+from ansible_collections.voltainer.volumes.plugins.module_utils._plugin import Plugin
+from ansible_collections.voltainer.volumes.plugins.module_utils._settings import catalog
+from ansible_collections.voltainer.volumes.plugins.module_utils._usage import (
+    Use,
+    uses_of_driver,
+    uses_of_volume,
+)
+from ansible_collections.voltainer.volumes.plugins.module_utils._volume import Volume
+
+# As dockerd 26.1.5 shows the managed rclone plugin, shortened.
+RCLONE = {
+    "Id": "5f1c",
+    "Name": "rclone:latest",
+    "PluginReference": "registry.example:5000/rclone/docker-volume-rclone:1.0",
+    "Enabled": True,
+    "Config": {
+        "Args": {"Name": "args", "Settable": ["value"], "Value": []},
+        "Env": [
+            {"Name": "RCLONE_VERBOSE", "Settable": ["value"], "Value": "0"},
+            {"Name": "API_TOKEN", "Settable": ["value"], "Value": ""},
+            {"Name": "RCLONE_CONFIG", "Settable": None, "Value": "/data/config/rclone.conf"},
+        ],
+        "Interface": {"Socket": "rclone.sock", "Types": ["docker.volumedriver/1.0"]},
+        "IpcHost": False,
+        "PidHost": False,
+        "Linux": {
+            "AllowAllDevices": False,
+            "Capabilities": ["CAP_SYS_ADMIN"],
+            "Devices": [{"Name": "fuse", "Path": "/dev/fuse", "Settable": None}],
+        },
+        "Mounts": [
+            {"Name": "config", "Source": "/var/lib/docker-plugins/rclone/config", "Settable": ["source"]},
+            {"Name": "cache", "Source": "/var/lib/docker-plugins/rclone/cache", "Settable": ["source"]},
+        ],
+        "Network": {"Type": "host"},
+    },
+    "Settings": {
+        "Args": [],
+        "Devices": [{"Name": "fuse", "Path": "/dev/fuse", "Settable": None}],
+        "Env": ["RCLONE_VERBOSE=0", "API_TOKEN=", "RCLONE_CONFIG=/data/config/rclone.conf"],
+        "Mounts": [],
+    },
+}
+
+# What the engine answers before the pull of the same plugin.
+RCLONE_PRIVILEGES = (
+    {"Name": "network", "Description": "permissions to access a network", "Value": ["host"]},
+    {"Name": "mount", "Description": "host path to mount", "Value": ["/var/lib/docker-plugins/rclone/config"]},
+    {"Name": "mount", "Description": "host path to mount", "Value": ["/var/lib/docker-plugins/rclone/cache"]},
+    {"Name": "device", "Description": "host device to access", "Value": ["/dev/fuse"]},
+    {"Name": "capabilities", "Description": "list of additional capabilities", "Value": ["CAP_SYS_ADMIN"]},
+)
+
+
+def plugin_inspect(**changes):
+    return {**copy.deepcopy(RCLONE), **changes}
+
+
+def container(name, volume, driver="local", state="running", read_write=True):
+    mount = {"Type": "volume", "Name": volume, "Driver": driver, "Destination": "/data", "RW": read_write}
+    return {"Id": f"id-{name}", "Names": [f"/{name}"], "State": state, "Mounts": [mount]}
+
+
+class FakeEngine:
+    """The methods of Engine. `calls` are those that change something; `fail[method]` is raised once by that method."""
+
+    def __init__(self, volumes=(), plugins=(), containers=(), offered=RCLONE_PRIVILEGES):
+        self.volumes_by_name = {raw["Name"]: raw for raw in volumes}
+        self.plugins_by_name = {raw["Name"]: raw for raw in plugins}
+        self.containers = list(containers)
+        self.offered = tuple(offered)
+        self.calls = []
+        self.fail = {}
+
+    def volume(self, name):
+        raw = self.volumes_by_name.get(name)
+        return Volume.from_inspect(raw) if raw else None
+
+    def create_volume(self, name, driver, options, labels):
+        self._changing("create_volume", name)
+        # As the engine does it: what exists stays as it is, and the answer is a success.
+        raw = {"Name": name, "Driver": driver or "local", "Options": options or {}, "Labels": labels or {}}
+        return Volume.from_inspect(self.volumes_by_name.setdefault(name, raw))
+
+    def remove_volume(self, name):
+        self._changing("remove_volume", name)
+        return self.volumes_by_name.pop(name, None) is not None
+
+    def users_of_volume(self, name) -> tuple[Use, ...]:
+        return uses_of_volume(self.containers, name)
+
+    def driver_ready(self, driver):
+        raw = self.plugins_by_name.get(driver if ":" in driver else f"{driver}:latest")
+        return driver == "local" or bool(raw and raw["Enabled"])
+
+    def plugin(self, name):
+        raw = self.plugins_by_name.get(name)
+        return Plugin.from_inspect(copy.deepcopy(raw)) if raw else None
+
+    def users_of_driver(self, driver) -> tuple[Use, ...]:
+        return uses_of_driver(self.containers, driver)
+
+    def volumes_of(self, plugin):
+        return tuple(name for name, raw in self.volumes_by_name.items() if raw["Driver"] == plugin.name)
+
+    def privileges(self, remote):
+        return self.offered
+
+    def pull_plugin(self, remote, alias, offered):
+        self._changing("pull_plugin", str(remote), alias)
+        assert tuple(offered) == self.offered
+        self.plugins_by_name[alias] = plugin_inspect(Name=alias, PluginReference=str(remote), Enabled=False)
+
+    def set_plugin(self, name, settings):
+        self._changing("set_plugin", name, dict(settings))
+        raw = self.plugins_by_name[name]
+        assert not raw["Enabled"]
+        known = catalog(raw)
+        for key, value in settings.items():
+            self._set_one(raw, known[key], value)
+
+    def enable_plugin(self, name, timeout):
+        self._changing("enable_plugin", name)
+        self.plugins_by_name[name]["Enabled"] = True
+
+    def disable_plugin(self, name, force=False):
+        self._changing("disable_plugin", name, force)
+        in_use = any(raw["Driver"] == name for raw in self.volumes_by_name.values())
+        if in_use and not force:
+            raise EngineError(f"Cannot disable the plugin '{name}'", "plugin is in use", status=409)
+        self.plugins_by_name[name]["Enabled"] = False
+
+    def remove_plugin(self, name):
+        self._changing("remove_plugin", name)
+        assert not self.plugins_by_name[name]["Enabled"]
+        del self.plugins_by_name[name]
+
+    def _changing(self, *call):
+        self.calls.append(call)
+        error = self.fail.pop(call[0], None)
+        if error:
+            raise error
+
+    @staticmethod
+    def _set_one(raw, setting, value):
+        if setting.kind == "env":
+            env = [text for text in raw["Settings"]["Env"] if not text.startswith(f"{setting.key}=")]
+            raw["Settings"]["Env"] = [*env, f"{setting.key}={value}"]
+        elif setting.kind == "args":
+            raw["Settings"]["Args"] = value.split(" ")
+        else:
+            mount = next(one for one in raw["Config"]["Mounts"] if f"{one['Name']}.source" == setting.key)
+            mount["Source"] = value

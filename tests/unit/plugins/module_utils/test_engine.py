@@ -1,0 +1,372 @@
+# Copyright (c) 2026, The voltainer.volumes developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Engine over the real SDK, against a small HTTP server: the exact requests, and answers as real engines give them."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import json
+import threading
+import time
+import warnings
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from ansible_collections.voltainer.volumes.plugins.module_utils import _engine
+from ansible_collections.voltainer.volumes.plugins.module_utils._engine import (
+    Connection,
+    connect,
+)
+from ansible_collections.voltainer.volumes.plugins.module_utils._errors import (
+    DriverUnavailableError,
+    EngineError,
+    EngineUnreachableError,
+    InvalidInputError,
+)
+from ansible_collections.voltainer.volumes.plugins.module_utils._plugin import Plugin
+from ansible_collections.voltainer.volumes.plugins.module_utils._reference import parse_reference
+
+from .fake_engine import RCLONE, RCLONE_PRIVILEGES, container, plugin_inspect
+
+DIGEST = "sha256:" + "a" * 64
+REMOTE = parse_reference(RCLONE["PluginReference"])
+VOLUME = {"Name": "reports", "Driver": "local", "Options": None, "Labels": None, "Mountpoint": "/m", "Scope": "local"}
+
+
+class Answers(ThreadingHTTPServer):
+    """An HTTP server on the loopback address that answers "METHOD /path" from a table of (status, body).
+
+    A body of bytes is sent as it is, in chunks, as the engine streams; an answer None breaks the connection, a number
+    of seconds hangs. `requests` are those after the connection was made.
+    """
+
+    def __init__(self, answers):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.answers = answers
+        self.requests = []
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def answer(self):
+        path = self.path.replace("/v1.41", "")
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
+        self.server.requests.append(f"{self.command} {path} {body}".strip())
+        answer = self.server.answers[f"{self.command} {path.partition('?')[0]}"]
+        if not isinstance(answer, tuple):
+            time.sleep(answer or 0)
+            self.close_connection = True
+            return
+        status, content = answer
+        chunk = content if isinstance(content, bytes) else json.dumps(content).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        for piece in (chunk, b"") if chunk else (b"",):
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+
+    do_GET = do_POST = do_DELETE = answer  # noqa: N815  # the names that http.server looks for
+
+    def log_message(self, *_args):
+        """Say nothing."""
+
+
+@pytest.fixture
+def engine():
+    """Return a function that makes an Engine, connected to a server with the given answers."""
+    with contextlib.ExitStack() as stack:
+
+        def make(answers, version="20.10.24+dfsg1"):
+            server = Answers({"GET /version": (200, {"Version": version, "ApiVersion": "1.41"}), **answers})
+            thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+            thread.start()
+            stack.callback(server.server_close)
+            stack.callback(thread.join)
+            stack.callback(server.shutdown)
+            made = connect(
+                connection(docker_host=f"tcp://127.0.0.1:{server.server_port}", api_version="1.41", timeout=1)
+            )
+            stack.callback(made._client.close)
+            server.requests.clear()
+            return made, server
+
+        yield make
+
+
+def message(text):
+    return {"message": text}
+
+
+@pytest.mark.parametrize(
+    ("status", "text"),
+    [(404, "get reports: no such volume"), (404, "get reports: no such volume: reports")],
+)
+def test_a_missing_volume_is_none(engine, status, text):
+    made, _server = engine({"GET /volumes/reports": (status, message(text))})
+    assert made.volume("reports") is None
+
+
+@pytest.mark.parametrize(
+    ("status", "text"),
+    [
+        (409, 'get reports: error looking up volume plugin rclone:latest: plugin "rclone:latest" not enabled'),
+        (404, 'get reports: error looking up volume plugin rclone:latest: plugin "rclone:latest" not found'),
+    ],
+)
+def test_a_volume_whose_plugin_is_disabled_or_gone_is_not_missing(engine, status, text):
+    made, _server = engine({"GET /volumes/reports": (status, message(text))})
+    with pytest.raises(DriverUnavailableError, match=r"it exists, but its driver does not answer") as caught:
+        made.volume("reports")
+    assert caught.value.status == status
+
+
+def test_one_volume_is_one_request(engine):
+    made, server = engine({"GET /volumes/reports": (200, VOLUME)})
+    assert made.volume("reports").driver == "local"
+    assert server.requests == ["GET /volumes/reports"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "body"),
+    [
+        ((None, None, None), {"Name": "reports", "Driver": None, "DriverOpts": None}),
+        (
+            ("rclone", {"a": "b"}, {"c": "d"}),
+            {"Name": "reports", "Driver": "rclone", "DriverOpts": {"a": "b"}, "Labels": {"c": "d"}},
+        ),
+        (("local", {}, {}), {"Name": "reports", "Driver": "local", "DriverOpts": {}, "Labels": {}}),
+    ],
+)
+def test_create(engine, arguments, body):
+    made, server = engine({"POST /volumes/create": (201, VOLUME), "GET /volumes/reports": (200, VOLUME)})
+    made.create_volume("reports", *arguments)
+    method, path, sent = server.requests[0].split(" ", 2)
+    assert (method, path) == ("POST", "/volumes/create")
+    assert {key: value for key, value in json.loads(sent).items() if value is not None} == {
+        key: value for key, value in body.items() if value is not None
+    }
+
+
+def test_removal_is_never_forced_and_missing_is_no_error(engine):
+    made, server = engine({"DELETE /volumes/reports": (204, b"")})
+    assert made.remove_volume("reports") is True
+    assert server.requests == ["DELETE /volumes/reports"]
+    gone, _server = engine({"DELETE /volumes/reports": (404, message("get reports: no such volume"))})
+    assert gone.remove_volume("reports") is False
+
+
+def test_the_volume_filter_of_the_engine_also_matches_paths(engine):
+    answer = [container("db", "reports"), container("path", "other")]
+    made, server = engine({"GET /containers/json": (200, answer)})
+    assert [use.container for use in made.users_of_volume("reports")] == ["db"]
+    assert "all=1" in server.requests[0]
+    assert "volume" in server.requests[0]
+
+
+@pytest.mark.parametrize(
+    ("plugin", "info", "ready"),
+    [
+        ((200, plugin_inspect()), [], True),
+        ((200, plugin_inspect(Enabled=False)), [], False),
+        ((404, message("plugin not found")), ["local"], False),
+        ((404, message("plugin not found")), ["local", "pure"], True),
+    ],
+)
+def test_driver_ready(engine, plugin, info, ready):
+    made, _server = engine({"GET /plugins/pure/json": plugin, "GET /info": (200, {"Plugins": {"Volume": info}})})
+    assert made.driver_ready("pure") is ready
+
+
+def test_the_local_driver_is_always_ready(engine):
+    made, server = engine({})
+    assert made.driver_ready("local")
+    assert server.requests == []
+
+
+def test_a_missing_plugin_is_none_and_another_error_is_told(engine):
+    made, _server = engine({"GET /plugins/pure:latest/json": (404, message('plugin "pure:latest" not found'))})
+    assert made.plugin("pure:latest") is None
+    made, _server = engine({"GET /plugins/pure:latest/json": (500, message("broken"))})
+    with pytest.raises(EngineError, match="Cannot inspect the plugin 'pure:latest': broken"):
+        made.plugin("pure:latest")
+
+
+def test_privileges_are_returned_as_the_engine_words_them(engine):
+    made, server = engine({"GET /plugins/privileges": (200, list(RCLONE_PRIVILEGES))})
+    assert made.privileges(REMOTE) == RCLONE_PRIVILEGES
+    assert len(server.requests) == 1
+
+
+def test_null_is_a_plugin_that_needs_nothing(engine):
+    made, _server = engine({"GET /plugins/privileges": (200, b"null")})
+    assert made.privileges(REMOTE) == ()
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ((404, message("manifest unknown")), "manifest unknown. Check the option 'remote'"),
+        ((401, message("unauthorized: authentication required")), "Log in to registry.example:5000"),
+        (
+            (500, message("dial tcp: connection refused")),
+            "Check that this host reaches the registry registry.example:5000",
+        ),
+        ((200, {"Descriptor": {}, "Platforms": []}), "but it is no plugin"),
+    ],
+)
+def test_an_empty_list_of_privileges_is_an_error_and_never_nothing_needed(engine, answer, words):
+    made, _server = engine({"GET /plugins/privileges": (200, []), f"GET /distribution/{REMOTE}/json": answer})
+    with pytest.raises(EngineError) as caught:
+        made.privileges(REMOTE)
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("version", ["20.10.24+dfsg1", "23.0.3", "24.0.9", "25.0.2"])
+def test_a_digest_that_would_crash_the_engine_is_refused_before_the_call(engine, version):
+    made, server = engine({}, version)
+    with pytest.raises(EngineError, match="would crash"):
+        made.privileges(parse_reference(f"vieux/sshfs@{DIGEST}"))
+    assert server.requests == ["GET /version"]
+
+
+@pytest.mark.parametrize("version", ["25.0.3", "26.1.5+dfsg1", "28.5.2"])
+def test_a_digest_is_taken_by_engines_that_can(engine, version):
+    made, _server = engine({"GET /plugins/privileges": (200, list(RCLONE_PRIVILEGES))}, version)
+    assert made.privileges(parse_reference(f"vieux/sshfs@{DIGEST}")) == RCLONE_PRIVILEGES
+
+
+def lines(*events):
+    return b"\r\n".join(json.dumps(event).encode() for event in events)
+
+
+def test_pull_sends_back_what_was_offered_in_that_order(engine):
+    made, server = engine({"POST /plugins/pull": (200, lines({"status": "Pulling"}, {"status": "done"}))})
+    made.pull_plugin(REMOTE, "rclone:latest", RCLONE_PRIVILEGES)
+    method, path, sent = server.requests[0].split(" ", 2)
+    assert method == "POST"
+    assert "remote=registry.example%3A5000%2Frclone%2Fdocker-volume-rclone%3A1.0" in path
+    assert "name=rclone%3Alatest" in path
+    assert json.loads(sent) == list(RCLONE_PRIVILEGES)
+
+
+def test_pull_of_a_plugin_that_needs_nothing_sends_an_empty_list(engine):
+    made, server = engine({"POST /plugins/pull": (200, lines({"status": "done"}))})
+    made.pull_plugin(REMOTE, "rclone:latest", ())
+    assert server.requests[0].endswith(" []")
+
+
+def test_errors_of_a_pull_are_read_out_of_the_stream(engine):
+    events = lines(
+        {"status": "Pulling"}, {"error": "incorrect privileges", "errorDetail": {"message": "x"}}, {"status": "?"}
+    )
+    made, _server = engine({"POST /plugins/pull": (200, events)})
+    with pytest.raises(EngineError, match=r"Cannot pull the plugin 'registry.example:5000/.*': incorrect privileges"):
+        made.pull_plugin(REMOTE, "rclone:latest", ())
+
+
+def test_set_sends_pairs(engine):
+    made, server = engine({"POST /plugins/rclone:latest/set": (204, b"")})
+    made.set_plugin("rclone:latest", {"args": "-v --x", "config.source": "/srv"})
+    assert server.requests == ['POST /plugins/rclone:latest/set ["args=-v --x", "config.source=/srv"]']
+
+
+def test_enable_without_its_mount_source_says_what_to_do(engine):
+    text = "error while mounting: stat /nope: no such file or directory"
+    made, _server = engine({"POST /plugins/rclone:latest/enable": (500, message(text))})
+    with pytest.raises(EngineError, match="Make the mount sources of the plugin first"):
+        made.enable_plugin("rclone:latest", 0)
+
+
+def test_disable_can_be_forced_with_every_version_of_the_sdk(engine):
+    made, server = engine({"POST /plugins/rclone:latest/disable": (200, b"")})
+    made.disable_plugin("rclone:latest")
+    made.disable_plugin("rclone:latest", force=True)
+    assert [request.partition("?")[2] for request in server.requests] == ["force=False", "force=True"]
+
+
+def test_a_disabled_plugin_that_still_has_volumes_says_what_to_do(engine):
+    made, _server = engine({"DELETE /plugins/rclone:latest": (409, message("plugin rclone:latest is in use"))})
+    with pytest.raises(EngineError, match="enable it and remove them first"):
+        made.remove_plugin("rclone:latest")
+
+
+def test_volumes_of_a_plugin_are_asked_for_by_its_full_name(engine):
+    made, server = engine({"GET /volumes": (200, {"Volumes": [VOLUME], "Warnings": None})})
+    assert made.volumes_of(made_plugin(enabled=True)) == ("reports",)
+    assert "rclone%3Alatest" in server.requests[0]
+    assert made.volumes_of(made_plugin(enabled=False)) == ()
+    assert len(server.requests) == 1
+
+
+def made_plugin(enabled):
+    return Plugin.from_inspect(plugin_inspect(Enabled=enabled))
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "words"),
+    [
+        (3, EngineError, "did not answer within 1 seconds"),
+        (
+            None,
+            EngineUnreachableError,
+            "the connection to the engine broke",
+        ),
+    ],
+)
+def test_a_broken_connection_is_told_without_a_stack_or_an_address(engine, monkeypatch, error, kind, words):
+    monkeypatch.setattr(_engine, "SLOW_CALL_SECONDS", 1)
+    made, _server = engine({"GET /volumes/reports": error})
+    with pytest.raises(kind) as caught:
+        made.volume("reports")
+    assert words in str(caught.value)
+    assert "http" not in str(caught.value)
+    assert "Cannot inspect the volume 'reports'" in str(caught.value)
+
+
+def connection(**changes):
+    options = {
+        "docker_host": "unix:///nowhere.sock",
+        "api_version": "auto",
+        "timeout": 5,
+        "tls": False,
+        "validate_certs": False,
+        "ca_path": None,
+        "client_cert": None,
+        "client_key": None,
+        "tls_hostname": None,
+        "use_ssh_client": False,
+    }
+    return Connection(**{**options, **changes})
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind", "words"),
+    [
+        ({}, EngineUnreachableError, "there is no such socket. Install and start Docker"),
+        ({"docker_host": "tcp://127.0.0.1:1"}, EngineUnreachableError, "tcp://127.0.0.1:1: nothing listens there"),
+        ({"docker_host": "ftp://x"}, EngineUnreachableError, "ftp"),
+        (
+            {"docker_host": "tcp://127.0.0.1:1", "validate_certs": True, "ca_path": "/nope"},
+            InvalidInputError,
+            "TLS options",
+        ),
+        (
+            {"docker_host": "tcp://127.0.0.1:1", "validate_certs": True, "tls_hostname": "x"},
+            InvalidInputError,
+            "'tls_hostname'",
+        ),
+    ],
+)
+def test_no_engine_there(changes, kind, words):
+    with pytest.raises(kind) as caught:
+        connect(connection(**changes))
+    assert words in str(caught.value)
+    del caught
+    with warnings.catch_warnings():
+        # The SDK's constructor that failed leaves its socket to the garbage collector.
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()

@@ -1,0 +1,61 @@
+# Copyright (c) 2026, The voltainer.volumes developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import pytest
+from ansible_collections.voltainer.volumes.plugins.module_utils._secrets import (
+    MASK,
+    mask,
+    secret_keys,
+    secret_values,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["password", "PASSWORD", "sftp-pass", "API_TOKEN", "linode-token", "apikey", "AWS_SECRET_ACCESS_KEY", "key_pem"],
+)
+def test_secret_by_name(key):
+    assert secret_keys({key: "x"}) == {key}
+
+
+@pytest.mark.parametrize("key", ["DEBUG", "keyring", "passthrough", "bypass", "size", "args", "config.source"])
+def test_not_secret_by_name(key):
+    assert secret_keys({key: "x"}) == frozenset()
+
+
+def test_listed_keys_are_secret():
+    assert mask({"size": "1", "url": "u"}, ["url", "not-there"]) == {"size": "1", "url": MASK}
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("addr=1.2.3.4,username=u,password=hunter2,vers=3.0", f"addr=1.2.3.4,username=u,password={MASK},vers=3.0"),
+        ("password=hunter2", f"password={MASK}"),
+        ("pass=a,password2=b", f"pass={MASK},password2={MASK}"),
+        ("rw,nopassword=1", "rw,nopassword=1"),
+    ],
+)
+def test_passwords_in_mount_options(value, shown):
+    assert mask({"o": value}) == {"o": shown}
+
+
+def test_secret_values_are_the_secrets_alone():
+    values = {"o": "user=u,password=hunter2", "token": "t0k", "size": "1", "apikey": ""}
+    assert secret_values(values) == {"hunter2", "t0k"}
+
+
+@given(st.dictionaries(st.text(max_size=12), st.text(min_size=9, max_size=20)), st.lists(st.text(max_size=12)))
+def test_masking_hides_every_secret_key_and_nothing_else(values, listed):
+    hidden = secret_keys(values, listed)
+    shown = mask(values, listed)
+    assert shown.keys() == values.keys()
+    for key, value in values.items():
+        if key in hidden:
+            assert shown[key] == MASK
+        elif key != "o":
+            assert shown[key] == value
