@@ -71,7 +71,8 @@ def lab() -> Iterator[None]:
     make("molecule-destroy", "molecule-destroy", minutes=10)
 
 
+# Where none is found, the gate asks for one that is not there and fails: an empty list would be skipped in silence.
 @pytest.mark.usefixtures("lab")
-@pytest.mark.parametrize("scenario", scenarios.found())
+@pytest.mark.parametrize("scenario", scenarios.found() or ["none-found"])
 def test_scenario(scenario: str) -> None:
     make(f"molecule-{scenario}", "molecule", f"SCENARIO={scenario}", "KEEP=1", minutes=40)
