@@ -93,6 +93,6 @@ lock: ## Resolve requirements/dev.in anew into requirements/dev.txt
 
 .PHONY: clean
 clean: ## Take everything away that these targets made, labs and test hosts included
-	@if [ -x $(PYTHON) ] && [ -e tests/lab/lab.py ]; then $(LAB) purge; fi
+	@if [ -d .lab ]; then tests/setup.sh venv; $(LAB) purge; fi
 	@rm -rf .venv .lab .cache .ansible build tests/output .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

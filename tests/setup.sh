@@ -6,7 +6,7 @@
 # Set up what the commands of the Makefile need; safe to repeat, and quick when there is nothing to do.
 #   tests/setup.sh venv    .venv with the locked tools, and git
 #   tests/setup.sh sanity  what ansible-test uses beside that: shellcheck
-#   tests/setup.sh lab     .venv, and what tests/lab needs: debootstrap, ssh, openssl, a Docker engine
+#   tests/setup.sh lab     .venv, and ssh to reach the lab's hosts with
 #   tests/setup.sh lock    requirements/dev.txt anew from requirements/dev.in
 # As root on Debian, missing packages are installed, and said so. Otherwise they are named.
 set -eu
@@ -87,19 +87,8 @@ set_up_venv() {
     echo "$wanted" >"$STAMP"
 }
 
-set_up_lab() {
-    set --
-    command -v debootstrap >/dev/null || set -- "$@" debootstrap
-    command -v ssh >/dev/null || set -- "$@" openssh-client
-    command -v openssl >/dev/null || set -- "$@" openssl
-    # An engine that runs elsewhere (DOCKER_HOST, a context) serves as well as Debian's.
-    if ! command -v dockerd >/dev/null && ! docker version >/dev/null 2>&1; then
-        set -- "$@" docker.io
-        # From trixie on, the client is a package of its own.
-        if [ -n "$(apt-cache show docker-cli 2>/dev/null)" ]; then set -- "$@" docker-cli; fi
-    fi
-    [ $# -eq 0 ] || need "$@"
-}
+# The engine and what its images are built with, the lab installs itself, where they are missing.
+set_up_lab() { command -v ssh >/dev/null || need openssh-client; }
 
 set_up_sanity() {
     if ! command -v shellcheck >/dev/null; then

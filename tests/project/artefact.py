@@ -93,21 +93,27 @@ def check_files() -> None:
     print(f"The artefact holds the {len(present)} files that it should, and no other.")
 
 
+# By kind: where documented content lies, and the parts that its documentation must have.
+CONTENT = {
+    "module": ("plugins/modules", "*.py", ("doc", "examples", "return")),
+    "filter": ("plugins/filter", "*.yml", ("doc", "examples", "return")),
+    "role": ("roles", "*/", ("entry_points",)),
+}
+
+
 def names(kind: str) -> list[str]:
-    """Return the full names of the installed modules, roles or playbooks."""
-    where = {"module": ("plugins/modules", "*.py"), "role": ("roles", "*/")}[kind]
-    found = sorted((INSTALLED / where[0]).glob(where[1]))
-    return [f"{FULL_NAME}.{path.stem}" for path in found if path.stem != "__init__"]
+    """Return the full names of what is installed of a kind."""
+    folder, pattern, _parts = CONTENT[kind]
+    return [f"{FULL_NAME}.{path.stem}" for path in sorted((INSTALLED / folder).glob(pattern))]
 
 
 def check_documentation() -> None:
-    """Fail where `ansible-doc` cannot show a module or a role, or shows nothing to read."""
-    for kind in ("module", "role"):
+    """Fail where `ansible-doc` cannot show a module, filter or role, or shows nothing to read."""
+    for kind, (_folder, _pattern, parts) in CONTENT.items():
         wanted = names(kind)
         shown = json.loads(run("ansible-doc", "--json", "--type", kind, *wanted)) if wanted else {}
         for name in wanted:
             content = shown.get(name) or {}
-            parts = ("doc", "examples", "return") if kind == "module" else ("entry_points",)
             lacking = [part for part in parts if not content.get(part)]
             if lacking:
                 sys.exit(f"ansible-doc shows no {', '.join(lacking)} of the {kind} {name}")

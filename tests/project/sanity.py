@@ -74,6 +74,7 @@ def write_home() -> None:
     settings.update(re.findall(r"^:env:\.([\w-]+)='(.*)'$", listing, re.MULTILINE))
     settings.pop("config-file", None)
     settings.pop("constraint", None)  # ansible-test pins all that it installs
+    settings["quiet"] = "2"  # errors only, among results that are to be read
     target = HOME / ".config" / "pip" / "pip.conf"
     target.parent.mkdir(parents=True, exist_ok=True)
     target.touch(mode=0o600)  # an index's address may hold a password

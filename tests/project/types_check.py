@@ -16,7 +16,9 @@ PREFIX = f"{checkout.LINKED.relative_to(checkout.ROOT)}/"
 
 def mypy(*arguments: str) -> int:
     """Run mypy and print what it finds under the paths of the checkout."""
-    environment = {**os.environ, "MYPYPATH": f"{checkout.BUILD / 'src'}:{checkout.ROOT / 'tests' / 'project'}"}
+    tests = checkout.ROOT / "tests"
+    paths = [checkout.BUILD / "src", tests / "project", tests / "lab"]
+    environment = {**os.environ, "MYPYPATH": os.pathsep.join(map(str, paths))}
     command = [sys.executable, "-m", "mypy", "--namespace-packages", "--explicit-package-bases", *arguments]
     result = subprocess.run(command, check=False, capture_output=True, text=True, cwd=checkout.ROOT, env=environment)
     print((result.stdout + result.stderr).replace(PREFIX, ""), end="", flush=True)
