@@ -404,7 +404,8 @@ def _write_yaml(data: object) -> str:
 
 def _ini_parser() -> configparser.RawConfigParser:
     parser = configparser.RawConfigParser(strict=True, interpolation=None)
-    parser.optionxform = str  # type: ignore[assignment,method-assign]  # keys keep their case
+    # Keys keep their case. configparser documents this assignment; typeshed knows optionxform as a method only.
+    parser.optionxform = str  # type: ignore[assignment,method-assign]
     return parser
 
 
