@@ -194,7 +194,7 @@ def problems(files: Sequence[object], *, with_content: bool = True, noun: str = 
         elif path in seen:
             found.append(f"{noun} {path}: listed twice. Keep one of the entries.")
         seen.add(str(path))
-        name = f"number {number}" if fault else str(path)
+        name = str(number) if fault else str(path)
         found += _mode_problems(entry, f"{noun} {name}")
         if with_content:
             found += _content_problems(entry, name)
@@ -404,7 +404,8 @@ def _write_yaml(data: object) -> str:
 
 def _ini_parser() -> configparser.RawConfigParser:
     parser = configparser.RawConfigParser(strict=True, interpolation=None)
-    parser.optionxform = str  # type: ignore[assignment,method-assign]  # keys keep their case
+    # Keys keep their case. configparser documents this assignment; typeshed knows optionxform as a method only.
+    parser.optionxform = str  # type: ignore[assignment,method-assign]
     return parser
 
 

@@ -260,7 +260,7 @@ def test_tomlkit_checks_where_python_has_no_tomllib(monkeypatch: pytest.MonkeyPa
             [
                 "config file /a: not valid JSON: line 1, column 1",
                 "config file 2: path b is not absolute",
-                "config file number 2: not valid INI: line 1",
+                "config file 2: not valid INI: line 1",
             ],
         ),
     ],
@@ -271,6 +271,13 @@ def test_every_problem_is_listed(files: list[object], told: list[str]) -> None:
     for message, expected in zip(found, told):
         assert expected in message
         assert SECRET not in message
+
+
+def test_folders_are_called_so() -> None:
+    assert problems([{"path": "a"}, {"path": "/b", "mode": 700}], with_content=False, noun="folder") == [
+        "folder 1: path a is not absolute. Write it from the root, beginning with /.",
+        "folder /b: mode must be a string such as '0600', in quotes: without them YAML reads another number.",
+    ]
 
 
 def test_contents_of_files_to_remove_are_not_looked_at() -> None:
