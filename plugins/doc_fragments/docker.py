@@ -81,5 +81,5 @@ requirements:
   - Docker Engine 20.10 or newer
 notes:
   - The options, defaults and environment variables of the connection are those of the modules in
-    P(community.docker#collection), so that both can share their C(module_defaults).
+    C(community.docker), so that both can share their C(module_defaults).
 """

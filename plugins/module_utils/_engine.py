@@ -9,7 +9,6 @@ with the object and the action in it, and nothing else; what is missing becomes 
 
 from __future__ import annotations
 
-import errno
 import re
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
@@ -36,6 +35,15 @@ except ImportError:
     SDK_IMPORT_ERROR: str | None = traceback.format_exc()
 else:
     SDK_IMPORT_ERROR = None
+
+    class _Client(docker.APIClient):
+        """The SDK's client, which lets the environment choose the certificates only where no option does."""
+
+        def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
+            """Give the session's `verify` the say over REQUESTS_CA_BUNDLE, which requests lets win (2.28 to 2.34)."""
+            chosen = self.verify if verify is None else verify
+            return super().merge_environment_settings(url, proxies, stream, chosen, cert)
+
 
 # Create and Mount of a driver may take 2 minutes, other driver calls 1 minute (20.10 to 28.5), registries as long.
 SLOW_CALL_SECONDS = 180
@@ -64,7 +72,7 @@ def connect(connection: Connection) -> Engine:
     """Return the engine at `connection`. Raises EngineUnreachableError and InvalidInputError."""
     what = f"Cannot reach the Docker Engine at {connection.docker_host}"
     try:
-        client = docker.APIClient(
+        client = _Client(
             base_url=_base_url(connection),
             version=connection.api_version,
             timeout=connection.timeout,
@@ -313,13 +321,13 @@ def _tls_config(connection: Connection) -> Any:
 
 def _unreachable(what: str, connection: Connection, exc: Exception) -> EngineUnreachableError:
     root = _root(exc)
-    number = getattr(root, "errno", None)
-    if number in {errno.EACCES, errno.EPERM}:
+    # Told by type and not by errno: that of an SSLError is OpenSSL's own.
+    if isinstance(root, PermissionError):
         return EngineUnreachableError(
             what, "permission denied", "Run the task as root ('become: true'), or as a user of the group 'docker'"
         )
-    if number in {errno.ENOENT, errno.ECONNREFUSED}:
-        why = "there is no such socket" if number == errno.ENOENT else "nothing listens there"
+    if isinstance(root, (FileNotFoundError, ConnectionRefusedError)):
+        why = "there is no such socket" if isinstance(root, FileNotFoundError) else "nothing listens there"
         return EngineUnreachableError(what, why, "Install and start Docker on this host, or correct 'docker_host'")
     if isinstance(exc, docker.errors.InvalidVersion):
         return EngineUnreachableError(what, _first_line(exc), "Correct 'api_version'")

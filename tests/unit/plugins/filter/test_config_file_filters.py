@@ -13,7 +13,7 @@ from ansible.parsing.dataloader import DataLoader
 from ansible_collections.voltainer.volumes.plugins.filter.config_file import FilterModule
 from jinja2 import StrictUndefined, UndefinedError
 
-SECRET = "hunter2zqx"  # noqa: S105 - not a password, a mark to look for
+SECRET = "hunter2zqx"
 FILTERS = FilterModule().filters()
 
 
