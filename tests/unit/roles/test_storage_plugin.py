@@ -41,6 +41,7 @@ def test_readme_tells_every_key_of_the_lists() -> None:
 def test_defaults_of_the_lists_keys_are_those_of_the_tasks() -> None:
     """The specs only check: the tasks themselves have to fill in what an entry leaves out."""
     tasks = (ROLE / "tasks" / "present.yml").read_text(encoding="utf-8")
-    used = set(re.findall(r"\[__storage_plugin_at\]\.(\w+) \| default\('(\w+)'\)", tasks))
+    found = re.findall(r"\[__storage_plugin_at\]\.(\w+) \| default\(([^)]*)\)", tasks)
+    used = {(key, yaml.safe_load(value)) for key, value in found}
     options = OPTIONS["storage_plugin_config_files"]["options"]
     assert used == {(key, spec["default"]) for key, spec in options.items() if "default" in spec}
