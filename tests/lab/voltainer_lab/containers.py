@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,19 +12,12 @@ from typing import Any
 from docker.errors import APIError, NotFound
 from docker.types import IPAMConfig, IPAMPool
 
+from .files import PutFile, pack
 from .names import LABEL_CONFIG, LABEL_LAB, LABEL_ROLE, LABEL_ROOT, LABEL_SUITE, LabError, container_name, network_name
 from .report import say
 
 # What a container prints ends in a file of the outer engine's; it must not grow without end.
 _LOGS = {"Type": "json-file", "Config": {"max-size": "5m", "max-file": "2"}}
-
-
-@dataclass(frozen=True)
-class PutFile:
-    """A file that a container gets before it is started."""
-
-    content: bytes
-    mode: int = 0o644
 
 
 @dataclass(frozen=True)
@@ -190,21 +181,6 @@ def _create(client: Any, place: Place, member: Member, name: str) -> Any:
         container.remove(force=True)
         raise
     return container
-
-
-def pack(files: Mapping[str, PutFile]) -> bytes:
-    """Pack files into a tar archive, owned by root. Folders that are there keep their modes."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for folder in sorted({str(parent) for path in files for parent in Path(path.lstrip("/")).parents} - {"."}):
-            entry = tarfile.TarInfo(folder)
-            entry.type, entry.mode = tarfile.DIRTYPE, 0o755
-            archive.addfile(entry)
-        for path, file in files.items():
-            entry = tarfile.TarInfo(path.lstrip("/"))
-            entry.size, entry.mode = len(file.content), file.mode
-            archive.addfile(entry, io.BytesIO(file.content))
-    return buffer.getvalue()
 
 
 def execute(container: Any, command: list[str], what: str) -> str:

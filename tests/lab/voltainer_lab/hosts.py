@@ -11,7 +11,8 @@ from typing import Any
 import requests
 
 from .certificates import Authority, SshKey, ssh_key
-from .containers import Member, Place, PutFile, ensure_member, ensure_volume, execute
+from .containers import Member, Place, ensure_member, ensure_volume, execute
+from .files import PutFile, shipped
 from .names import Host, LabError, container_name
 from .recipes import host_recipe
 from .report import say
@@ -26,6 +27,7 @@ HOST_CONFIG: dict[str, Any] = {
     "tmpfs": {"/run": "mode=755,exec"},
 }
 _BINDS = ["/dev:/dev", "/sys/fs/cgroup:/sys/fs/cgroup:rw"]
+_SWITCHED_OFF = "/run/lab/engine-off"
 _PATIENCE = 60.0
 
 
@@ -51,7 +53,8 @@ def host_member(place: Place, host: Host, address: str, credentials: Credentials
         address=address,
         aliases=(host.name,),
         command=("/usr/local/sbin/lab-init",),
-        files={
+        files=shipped("host")
+        | {
             "/etc/ssh/lab/host_key": PutFile(host_key.private, 0o600),
             "/etc/ssh/lab/authorized_keys": PutFile(f"{credentials.login.public} lab\n".encode()),
             "/etc/docker/tls/ca.pem": trust,
@@ -95,11 +98,13 @@ def _quickly(address: str, credentials: Credentials) -> bool:
 def _heal(container: Any, address: str, credentials: Credentials) -> None:
     """Bring back an engine that was stopped or hangs: by the host's own switch, else by a restart of the host."""
     container.reload()
-    say(f"{container.name}: its engine does not answer, starting it")
-    code, _ = container.exec_run(["lab-engine", "start"]) if container.status == "running" else (1, b"")
-    if code or not engine_version(address, credentials):
-        say(f"{container.name}: still no answer, restarting the host")
-        container.restart(timeout=10)
+    switched_off = container.status == "running" and container.exec_run(["test", "-e", _SWITCHED_OFF]).exit_code == 0
+    if switched_off:
+        say(f"{container.name}: its engine was switched off, starting it")
+        container.exec_run(["lab-engine", "start"])
+    if not engine_version(address, credentials):
+        say(f"{container.name}: its engine does not answer, restarting the host")
+        container.restart(timeout=3)
     deadline = time.monotonic() + _PATIENCE
     while not engine_version(address, credentials):
         if time.monotonic() > deadline:

@@ -78,27 +78,30 @@ def _build(client: Any, root: Path, recipe: Recipe, mirror: str | None) -> None:
     target = _builds(root) / recipe.tag
     target = target.with_name(f"{recipe.kind}-{target.name}")
     log = log_dir(root) / f"build-{recipe.kind}-{recipe.suite}.log"
+    log.write_bytes(b"")
     try:
-        with step(f"building {recipe.reference} (log: {log})"), log.open("wb") as stream:
-            _bootstrap(root, recipe, mirror, target, stream)
-            _finish(recipe, target, stream)
+        with step(f"building {recipe.reference} (log: {log})"):
+            _bootstrap(root, recipe, mirror, target, log)
+            _finish(recipe, target, log)
             _import(client, recipe, target)
-    except subprocess.CalledProcessError as error:
-        tail = "\n".join(log.read_text(errors="replace").splitlines()[-8:])
-        raise LabError(
-            f"building {recipe.reference} failed, {error.cmd[0]} ended with {error.returncode}:\n{tail}"
-        ) from error
     finally:
         shutil.rmtree(target, ignore_errors=True)
 
 
-def _run(command: list[str], stream: Any) -> None:
-    """Run a build step in a mount namespace of its own, so that no mount of it outlives it."""
-    whole = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--propagation", "private", *command]
-    subprocess.run(whole, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, check=True)
+def _run(command: list[str], log: Path) -> None:
+    """Run a build step so that nothing of it outlives this process: no mount, and no process even after a kill."""
+    whole = ["setpriv", "--pdeathsig", "KILL"]
+    whole += ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--propagation", "private"]
+    with log.open("ab") as stream:
+        ended = subprocess.run(
+            whole + command, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, check=False
+        ).returncode
+    if ended:
+        tail = "\n".join(log.read_text(errors="replace").splitlines()[-8:])
+        raise LabError(f"building an image: {command[0]} ended with {ended}, {log} ends with\n{tail}")
 
 
-def _bootstrap(root: Path, recipe: Recipe, mirror: str | None, target: Path, stream: Any) -> None:
+def _bootstrap(root: Path, recipe: Recipe, mirror: str | None, target: Path, log: Path) -> None:
     debs = cache_dir(root) / "debs" / f"{recipe.suite}-{recipe.kind}"
     debs.mkdir(parents=True, exist_ok=True)
     config = target / "etc/dpkg/dpkg.cfg.d/lab"
@@ -112,18 +115,13 @@ def _bootstrap(root: Path, recipe: Recipe, mirror: str | None, target: Path, str
         recipe.suite,
         str(target),
     ]
-    _run(command + ([mirror] if mirror else []), stream)
+    _run(command + ([mirror] if mirror else []), log)
 
 
-def _finish(recipe: Recipe, target: Path, stream: Any) -> None:
-    for path, file in recipe.files.items():
-        place = target / path
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(file.content)
-        place.chmod(file.mode)
+def _finish(recipe: Recipe, target: Path, log: Path) -> None:
     script = target / "finish"
     script.write_text(recipe.finish)
-    _run(["chroot", str(target), "/bin/sh", "/finish"], stream)
+    _run(["chroot", str(target), "/bin/sh", "/finish"], log)
     script.unlink()
 
 
