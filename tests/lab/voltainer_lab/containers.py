@@ -115,8 +115,8 @@ def ensure_volume(client: Any, place: Place, name: str, role: str, suite: str) -
         raise LabError(f"volume {name} holds the data of a {known} engine: take the lab {place.lab!r} down first")
 
 
-def ensure_member(client: Any, place: Place, member: Member) -> Any:
-    """Return the running container for a member: as it is, started, or made anew."""
+def ensure_member(client: Any, place: Place, member: Member) -> tuple[Any, bool]:
+    """Return the running container for a member, and whether it was started or made just now."""
     name = container_name(place.lab, member.name)
     found = find(client, name)
     if found is not None:
@@ -128,7 +128,7 @@ def ensure_member(client: Any, place: Place, member: Member) -> Any:
     container = _create(client, place, member, name)
     container.start()
     say(f"{name}: started")
-    return container
+    return container, True
 
 
 def make_host_config(api: Any, options: Mapping[str, Any], **more: Any) -> dict[str, Any]:
@@ -146,14 +146,16 @@ def find(client: Any, name: str) -> Any | None:
         return None
 
 
-def _started(container: Any, name: str) -> Any:
+def _started(container: Any, name: str) -> tuple[Any, bool]:
+    if container.status == "running":
+        return container, False
     if container.status == "paused":
         container.unpause()
         say(f"{name}: was paused, continues")
-    elif container.status != "running":
+    else:
         container.start()
         say(f"{name}: was {container.status}, started")
-    return container
+    return container, True
 
 
 def _create(client: Any, place: Place, member: Member, name: str) -> Any:

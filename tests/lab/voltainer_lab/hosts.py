@@ -27,8 +27,9 @@ HOST_CONFIG: dict[str, Any] = {
     "tmpfs": {"/run": "mode=755,exec"},
 }
 _BINDS = ["/dev:/dev", "/sys/fs/cgroup:/sys/fs/cgroup:rw"]
-_SWITCHED_OFF = "/run/lab/engine-off"
 _PATIENCE = 60.0
+_START_TIME = 20.0
+_RESTART_TIME = 5.0
 
 
 @dataclass(frozen=True)
@@ -74,10 +75,12 @@ def volume_name(lab: str, host: Host) -> str:
 def ensure_host(client: Any, place: Place, host: Host, member: Member, credentials: Credentials) -> str:
     """Bring a host up and wait for it; return its engine's version."""
     ensure_volume(client, place, volume_name(place.lab, host), "host", host.suite)
-    container = ensure_member(client, place, member)
+    container, fresh = ensure_member(client, place, member)
     begun = time.monotonic()
-    if not _quickly(member.address, credentials):
-        _heal(container, member.address, credentials)
+    if not fresh and not engine_version(member.address, credentials):
+        _switch_on(container)
+    if not _wait_for_engine(member.address, credentials, _START_TIME if fresh else _RESTART_TIME):
+        _restart(container, member.address, credentials)
     _wait_for_port(member.address, 22, b"SSH-", container)
     version = engine_version(member.address, credentials) or "(gone again)"
     if time.monotonic() - begun > 0.5:
@@ -85,31 +88,27 @@ def ensure_host(client: Any, place: Place, host: Host, member: Member, credentia
     return version
 
 
-def _quickly(address: str, credentials: Credentials) -> bool:
-    """Wait as long as a healthy engine takes to start."""
-    deadline = time.monotonic() + 15
-    while time.monotonic() < deadline:
-        if engine_version(address, credentials):
-            return True
-        time.sleep(0.2)
-    return False
-
-
-def _heal(container: Any, address: str, credentials: Credentials) -> None:
-    """Bring back an engine that was stopped or hangs: by the host's own switch, else by a restart of the host."""
-    container.reload()
-    switched_off = container.status == "running" and container.exec_run(["test", "-e", _SWITCHED_OFF]).exit_code == 0
-    if switched_off:
-        say(f"{container.name}: its engine was switched off, starting it")
-        container.exec_run(["lab-engine", "start"])
-    if not engine_version(address, credentials):
-        say(f"{container.name}: its engine does not answer, restarting the host")
-        container.restart(timeout=3)
-    deadline = time.monotonic() + _PATIENCE
+def _wait_for_engine(address: str, credentials: Credentials, patience: float) -> bool:
+    deadline = time.monotonic() + patience
     while not engine_version(address, credentials):
         if time.monotonic() > deadline:
-            raise LabError(_silent(container, "its engine", address, 2376))
-        time.sleep(0.3)
+            return False
+        time.sleep(0.2)
+    return True
+
+
+def _switch_on(container: Any) -> None:
+    """Start an engine that somebody stopped; one that died comes back without help."""
+    if container.exec_run(["test", "-e", "/run/lab/engine-off"]).exit_code == 0:
+        say(f"{container.name}: its engine was switched off, starting it")
+        container.exec_run(["lab-engine", "start"])
+
+
+def _restart(container: Any, address: str, credentials: Credentials) -> None:
+    say(f"{container.name}: its engine does not answer, restarting the host")
+    container.restart(timeout=3)
+    if not _wait_for_engine(address, credentials, _PATIENCE):
+        raise LabError(_silent(container, "its engine", address, 2376))
 
 
 def _silent(container: Any, what: str, address: str, port: int) -> str:
