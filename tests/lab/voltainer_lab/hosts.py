@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import requests
 
 from .certificates import Authority, SshKey, ssh_key
-from .containers import Member, Place, ensure_member, ensure_volume, execute
+from .containers import Member, Place, ensure_member, ensure_volume
 from .files import PutFile, shipped
 from .names import Host, LabError, container_name
 from .recipes import host_recipe
@@ -119,8 +120,14 @@ def _silent(container: Any, what: str, address: str, port: int) -> str:
     )
 
 
-def ask(url: str, credentials: Credentials, auth: tuple[str, str] | None = None) -> requests.Response:
-    """Get an address of one of the lab's servers; raises requests.RequestException."""
+def ask(
+    url: str,
+    credentials: Credentials,
+    auth: tuple[str, str] | None = None,
+    body: Mapping[str, Any] | None = None,
+    timeout: float = 5,
+) -> requests.Response:
+    """Get an address of one of the lab's servers, or post a body to it; raises requests.RequestException."""
     tls = credentials.directory / "tls"
     with requests.Session() as session:
         # REQUESTS_CA_BUNDLE would win over the lab's authority, and a proxy cannot reach the lab's network.
@@ -128,7 +135,7 @@ def ask(url: str, credentials: Credentials, auth: tuple[str, str] | None = None)
         session.cert = (str(tls / "client.pem"), str(tls / "client-key.pem"))
         session.verify = str(tls / "ca.pem")
         session.auth = auth
-        return session.get(url, timeout=5)
+        return session.request("GET" if body is None else "POST", url, json=body, timeout=timeout)
 
 
 def engine_version(address: str, credentials: Credentials) -> str | None:
@@ -156,24 +163,3 @@ def greets(address: str, port: int, greeting: bytes) -> bool:
             return connection.recv(len(greeting)) == greeting
     except OSError:
         return False
-
-
-def ensure_swarm(client: Any, place: Place, hosts: list[tuple[Host, str]]) -> None:
-    """Make a swarm of the hosts: the first is the manager. A host that is in it already is left alone."""
-    (first, manager_address), *workers = hosts
-    manager = client.containers.get(container_name(place.lab, first.name))
-    if _swarm_state(manager) != "active":
-        execute(manager, ["docker", "swarm", "init", "--advertise-addr", manager_address], "swarm init")
-        say(f"swarm: {first.name} is its manager")
-    token = execute(manager, ["docker", "swarm", "join-token", "--quiet", "worker"], "reading the swarm's token")
-    for host, address in workers:
-        worker = client.containers.get(container_name(place.lab, host.name))
-        if _swarm_state(worker) == "active":
-            continue
-        join = f"docker swarm join --advertise-addr {address} --token {token} {manager_address}:2377"
-        execute(worker, ["sh", "-c", join], "swarm join")
-        say(f"swarm: {host.name} joined as a worker")
-
-
-def _swarm_state(container: Any) -> str:
-    return execute(container, ["docker", "info", "--format", "{{.Swarm.LocalNodeState}}"], "reading the swarm's state")

@@ -35,6 +35,7 @@ from .recipes import host_recipe, services_recipe
 from .report import say
 from .services import ensure_service, healthy, registry_member, sftp_member
 from .state import LabState, known_labs, locked, write_atomically
+from .swarm import ensure_swarm
 
 _FIRST_SERVICE = 10
 _FIRST_HOST = 21
@@ -57,7 +58,7 @@ def up(root: Path, name: str, wanted: Sequence[Host], swarm: bool) -> None:
         _ensure_members(root, place, state, addressed, credentials)
         _write_inventory(state, addressed, credentials)
         if swarm:
-            host_module.ensure_swarm(client, place, addressed)
+            ensure_swarm(addressed, credentials)
         say(f"lab {name!r} is up: {', '.join(f'{host.name} ({host.suite})' for host in state.hosts)}")
         say(f"inventory: {state.inventory}")
 
