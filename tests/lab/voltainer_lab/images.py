@@ -1,4 +1,4 @@
-"""Builds images by debootstrap, below a directory of the state root, and imports them into the outer engine."""
+"""Builds images by debootstrap and apt, below a directory of the state root, and imports them into the outer engine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from docker.errors import APIError, ImageNotFound, NotFound
 from .mirror import ENVIRONMENT as MIRROR_ENVIRONMENT
 from .mirror import find_mirror
 from .names import LABEL_IMAGE, LabError
-from .outer import install_packages
+from .outer import connect, install_packages
 from .recipes import Recipe
 from .report import say, step
 from .state import cache_dir, locked, log_dir
@@ -42,8 +42,9 @@ def ensure_images(client: Any, root: Path, recipes: list[Recipe]) -> None:
             origin = MIRROR_ENVIRONMENT
         if missing:
             say(f"images to build from {origin}: {', '.join(recipe.reference for recipe in missing)}")
+        suites = sorted({recipe.suite for recipe in missing})
         with ThreadPoolExecutor(max_workers=2) as pool:
-            list(pool.map(lambda recipe: _build(client, root, recipe, mirror), missing))
+            list(pool.map(lambda suite: _build_suite(root, suite, missing, mirror), suites))
 
 
 def has_image(client: Any, reference: str) -> bool:
@@ -74,16 +75,31 @@ def _remove_leftovers(root: Path) -> None:
     shutil.rmtree(_builds(root), ignore_errors=True)
 
 
-def _build(client: Any, root: Path, recipe: Recipe, mirror: str | None) -> None:
-    target = _builds(root) / recipe.tag
-    target = target.with_name(f"{recipe.kind}-{target.name}")
+def _build_suite(root: Path, suite: str, recipes: list[Recipe], mirror: str | None) -> None:
+    """Build all images of one suite: each begins as a copy of the same base system."""
+    mine = [recipe for recipe in recipes if recipe.suite == suite]
+    base = _builds(root) / f"base-{suite}"
+    log = log_dir(root) / f"build-base-{suite}.log"
+    log.write_bytes(b"")
+    try:
+        with step(f"installing a base system of {suite}"):
+            _bootstrap(root, mine[0], mirror, base, log)
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            list(pool.map(lambda recipe: _build(root, recipe, base), mine))
+    finally:
+        shutil.rmtree(base, ignore_errors=True)
+
+
+def _build(root: Path, recipe: Recipe, base: Path) -> None:
+    target = _builds(root) / f"{recipe.kind}-{recipe.suite}"
     log = log_dir(root) / f"build-{recipe.kind}-{recipe.suite}.log"
     log.write_bytes(b"")
     try:
-        with step(f"building {recipe.reference} (log: {log})"):
-            _bootstrap(root, recipe, mirror, target, log)
+        with step(f"building {recipe.reference}"):
+            _run(["cp", "--archive", str(base), str(target)], log)
+            _install(root, recipe, target, log)
             _finish(recipe, target, log)
-            _import(client, recipe, target)
+            _import(recipe, target)
     finally:
         shutil.rmtree(target, ignore_errors=True)
 
@@ -101,21 +117,29 @@ def _run(command: list[str], log: Path) -> None:
         raise LabError(f"building an image: {command[0]} ended with {ended}, {log} ends with\n{tail}")
 
 
+def _packages(root: Path, name: str) -> Path:
+    """Return the directory that keeps downloaded packages; no two steps that run at the same time share one."""
+    directory = cache_dir(root) / "debs" / name
+    directory.mkdir(parents=True, exist_ok=True)
+    return directory
+
+
 def _bootstrap(root: Path, recipe: Recipe, mirror: str | None, target: Path, log: Path) -> None:
-    debs = cache_dir(root) / "debs" / f"{recipe.suite}-{recipe.kind}"
-    debs.mkdir(parents=True, exist_ok=True)
     config = target / "etc/dpkg/dpkg.cfg.d/lab"
     config.parent.mkdir(parents=True)
     config.write_text(recipe.dpkg_config)
-    command = [
-        "debootstrap",
-        "--variant=minbase",
-        f"--include={','.join(recipe.packages)}",
-        f"--cache-dir={debs}",
-        recipe.suite,
-        str(target),
-    ]
+    cache = f"--cache-dir={_packages(root, f'{recipe.suite}-base')}"
+    command = ["debootstrap", "--variant=minbase", cache, recipe.suite, str(target)]
     _run(command + ([mirror] if mirror else []), log)
+
+
+def _install(root: Path, recipe: Recipe, target: Path, log: Path) -> None:
+    """Install the recipe's packages: apt does that in half the time of debootstrap's --include."""
+    (target / "install").write_text(recipe.install)
+    cache = _packages(root, f"{recipe.suite}-{recipe.kind}")
+    inside = 'mount --bind "$1" "$2/var/cache/apt/archives"; target=$2; shift 2; exec chroot "$target" sh /install "$@"'
+    _run(["sh", "-ec", inside, "install", str(cache), str(target), *recipe.packages], log)
+    (target / "install").unlink()
 
 
 def _finish(recipe: Recipe, target: Path, log: Path) -> None:
@@ -125,8 +149,11 @@ def _finish(recipe: Recipe, target: Path, log: Path) -> None:
     script.unlink()
 
 
-def _import(client: Any, recipe: Recipe, target: Path) -> None:
+def _import(recipe: Recipe, target: Path) -> None:
     command = ["tar", "--numeric-owner", "--create", "--directory", str(target), "--exclude=./debootstrap", "."]
+    client = connect()  # the SDK's clients are not made for threads
+    if client is None:
+        raise LabError(f"the Docker engine went away while {recipe.reference} was built")
     with subprocess.Popen(command, stdout=subprocess.PIPE) as tar:
         client.api.import_image_from_stream(
             _chunks(tar.stdout),

@@ -53,6 +53,7 @@ class Recipe:
     suite: str
     packages: tuple[str, ...]
     dpkg_config: str
+    install: str
     finish: str
 
     @property
@@ -63,6 +64,7 @@ class Recipe:
             "suite": self.suite,
             "packages": sorted(self.packages),
             "dpkg_config": self.dpkg_config,
+            "install": self.install,
             "finish": self.finish,
         }
         return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:12]
@@ -86,6 +88,7 @@ def _recipe(kind: str, suite: str, packages: tuple[str, ...]) -> Recipe:
         suite=suite,
         packages=packages,
         dpkg_config=(SOURCES / "common" / "dpkg.cfg").read_text(),
+        install=(SOURCES / "common" / "install").read_text(),
         finish=(SOURCES / "common" / "finish").read_text() + (SOURCES / kind / "finish").read_text(),
     )
 

@@ -12,6 +12,7 @@ RECIPE = Recipe(
     suite="trixie",
     packages=("tar", "zstd"),
     dpkg_config="force-unsafe-io\n",
+    install="true\n",
     finish="true\n",
 )
 
@@ -32,6 +33,7 @@ def test_the_order_of_packages_does_not_matter() -> None:
         {"suite": "sid"},
         {"packages": ("tar", "zstd", "acl")},
         {"dpkg_config": ""},
+        {"install": "false\n"},
         {"finish": "false\n"},
     ],
 )
