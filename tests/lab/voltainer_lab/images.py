@@ -140,6 +140,9 @@ def _install(root: Path, recipe: Recipe, target: Path, log: Path) -> None:
     inside = 'mount --bind "$1" "$2/var/cache/apt/archives"; target=$2; shift 2; exec chroot "$target" sh /install "$@"'
     _run(["sh", "-ec", inside, "install", str(cache), str(target), *recipe.packages], log)
     (target / "install").unlink()
+    if "lists that have run out" in log.read_text(errors="replace"):
+        stale = f"the mirror's package lists of {recipe.suite} have run out (Valid-Until)"
+        say(f"{stale}; their signature is good, so they are used")
 
 
 def _finish(recipe: Recipe, target: Path, log: Path) -> None:
