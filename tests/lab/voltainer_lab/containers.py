@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,19 +12,12 @@ from typing import Any
 from docker.errors import APIError, NotFound
 from docker.types import IPAMConfig, IPAMPool
 
+from .files import PutFile, pack
 from .names import LABEL_CONFIG, LABEL_LAB, LABEL_ROLE, LABEL_ROOT, LABEL_SUITE, LabError, container_name, network_name
 from .report import say
 
 # What a container prints ends in a file of the outer engine's; it must not grow without end.
 _LOGS = {"Type": "json-file", "Config": {"max-size": "5m", "max-file": "2"}}
-
-
-@dataclass(frozen=True)
-class PutFile:
-    """A file that a container gets before it is started."""
-
-    content: bytes
-    mode: int = 0o644
 
 
 @dataclass(frozen=True)
@@ -124,8 +115,8 @@ def ensure_volume(client: Any, place: Place, name: str, role: str, suite: str) -
         raise LabError(f"volume {name} holds the data of a {known} engine: take the lab {place.lab!r} down first")
 
 
-def ensure_member(client: Any, place: Place, member: Member) -> Any:
-    """Return the running container for a member: as it is, started, or made anew."""
+def ensure_member(client: Any, place: Place, member: Member) -> tuple[Any, bool]:
+    """Return the running container for a member, and whether it was started or made just now."""
     name = container_name(place.lab, member.name)
     found = find(client, name)
     if found is not None:
@@ -137,7 +128,7 @@ def ensure_member(client: Any, place: Place, member: Member) -> Any:
     container = _create(client, place, member, name)
     container.start()
     say(f"{name}: started")
-    return container
+    return container, True
 
 
 def make_host_config(api: Any, options: Mapping[str, Any], **more: Any) -> dict[str, Any]:
@@ -155,14 +146,16 @@ def find(client: Any, name: str) -> Any | None:
         return None
 
 
-def _started(container: Any, name: str) -> Any:
+def _started(container: Any, name: str) -> tuple[Any, bool]:
+    if container.status == "running":
+        return container, False
     if container.status == "paused":
         container.unpause()
         say(f"{name}: was paused, continues")
-    elif container.status != "running":
+    else:
         container.start()
         say(f"{name}: was {container.status}, started")
-    return container
+    return container, True
 
 
 def _create(client: Any, place: Place, member: Member, name: str) -> Any:
@@ -190,21 +183,6 @@ def _create(client: Any, place: Place, member: Member, name: str) -> Any:
         container.remove(force=True)
         raise
     return container
-
-
-def pack(files: Mapping[str, PutFile]) -> bytes:
-    """Pack files into a tar archive, owned by root. Folders that are there keep their modes."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for folder in sorted({str(parent) for path in files for parent in Path(path.lstrip("/")).parents} - {"."}):
-            entry = tarfile.TarInfo(folder)
-            entry.type, entry.mode = tarfile.DIRTYPE, 0o755
-            archive.addfile(entry)
-        for path, file in files.items():
-            entry = tarfile.TarInfo(path.lstrip("/"))
-            entry.size, entry.mode = len(file.content), file.mode
-            archive.addfile(entry, io.BytesIO(file.content))
-    return buffer.getvalue()
 
 
 def execute(container: Any, command: list[str], what: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ from typing import Any
 import requests
 
 from .certificates import Authority, SshKey, ssh_key
-from .containers import Member, Place, PutFile, ensure_member, ensure_volume, execute
+from .containers import Member, Place, ensure_member, ensure_volume
+from .files import PutFile, shipped
 from .names import Host, LabError, container_name
 from .recipes import host_recipe
 from .report import say
@@ -27,6 +29,8 @@ HOST_CONFIG: dict[str, Any] = {
 }
 _BINDS = ["/dev:/dev", "/sys/fs/cgroup:/sys/fs/cgroup:rw"]
 _PATIENCE = 60.0
+_START_TIME = 20.0
+_RESTART_TIME = 5.0
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,8 @@ def host_member(place: Place, host: Host, address: str, credentials: Credentials
         address=address,
         aliases=(host.name,),
         command=("/usr/local/sbin/lab-init",),
-        files={
+        files=shipped("host")
+        | {
             "/etc/ssh/lab/host_key": PutFile(host_key.private, 0o600),
             "/etc/ssh/lab/authorized_keys": PutFile(f"{credentials.login.public} lab\n".encode()),
             "/etc/docker/tls/ca.pem": trust,
@@ -71,10 +76,12 @@ def volume_name(lab: str, host: Host) -> str:
 def ensure_host(client: Any, place: Place, host: Host, member: Member, credentials: Credentials) -> str:
     """Bring a host up and wait for it; return its engine's version."""
     ensure_volume(client, place, volume_name(place.lab, host), "host", host.suite)
-    container = ensure_member(client, place, member)
+    container, fresh = ensure_member(client, place, member)
     begun = time.monotonic()
-    if not _quickly(member.address, credentials):
-        _heal(container, member.address, credentials)
+    if not fresh and not engine_version(member.address, credentials):
+        _switch_on(container)
+    if not _wait_for_engine(member.address, credentials, _START_TIME if fresh else _RESTART_TIME):
+        _restart(container, member.address, credentials)
     _wait_for_port(member.address, 22, b"SSH-", container)
     version = engine_version(member.address, credentials) or "(gone again)"
     if time.monotonic() - begun > 0.5:
@@ -82,29 +89,27 @@ def ensure_host(client: Any, place: Place, host: Host, member: Member, credentia
     return version
 
 
-def _quickly(address: str, credentials: Credentials) -> bool:
-    """Wait as long as a healthy engine takes to start."""
-    deadline = time.monotonic() + 15
-    while time.monotonic() < deadline:
-        if engine_version(address, credentials):
-            return True
-        time.sleep(0.2)
-    return False
-
-
-def _heal(container: Any, address: str, credentials: Credentials) -> None:
-    """Bring back an engine that was stopped or hangs: by the host's own switch, else by a restart of the host."""
-    container.reload()
-    say(f"{container.name}: its engine does not answer, starting it")
-    code, _ = container.exec_run(["lab-engine", "start"]) if container.status == "running" else (1, b"")
-    if code or not engine_version(address, credentials):
-        say(f"{container.name}: still no answer, restarting the host")
-        container.restart(timeout=10)
-    deadline = time.monotonic() + _PATIENCE
+def _wait_for_engine(address: str, credentials: Credentials, patience: float) -> bool:
+    deadline = time.monotonic() + patience
     while not engine_version(address, credentials):
         if time.monotonic() > deadline:
-            raise LabError(_silent(container, "its engine", address, 2376))
-        time.sleep(0.3)
+            return False
+        time.sleep(0.2)
+    return True
+
+
+def _switch_on(container: Any) -> None:
+    """Start an engine that somebody stopped; one that died comes back without help."""
+    if container.exec_run(["test", "-e", "/run/lab/engine-off"]).exit_code == 0:
+        say(f"{container.name}: its engine was switched off, starting it")
+        container.exec_run(["lab-engine", "start"])
+
+
+def _restart(container: Any, address: str, credentials: Credentials) -> None:
+    say(f"{container.name}: its engine does not answer, restarting the host")
+    container.restart(timeout=3)
+    if not _wait_for_engine(address, credentials, _PATIENCE):
+        raise LabError(_silent(container, "its engine", address, 2376))
 
 
 def _silent(container: Any, what: str, address: str, port: int) -> str:
@@ -115,8 +120,14 @@ def _silent(container: Any, what: str, address: str, port: int) -> str:
     )
 
 
-def ask(url: str, credentials: Credentials, auth: tuple[str, str] | None = None) -> requests.Response:
-    """Get an address of one of the lab's servers; raises requests.RequestException."""
+def ask(
+    url: str,
+    credentials: Credentials,
+    auth: tuple[str, str] | None = None,
+    body: Mapping[str, Any] | None = None,
+    timeout: float = 5,
+) -> requests.Response:
+    """Get an address of one of the lab's servers, or post a body to it; raises requests.RequestException."""
     tls = credentials.directory / "tls"
     with requests.Session() as session:
         # REQUESTS_CA_BUNDLE would win over the lab's authority, and a proxy cannot reach the lab's network.
@@ -124,7 +135,7 @@ def ask(url: str, credentials: Credentials, auth: tuple[str, str] | None = None)
         session.cert = (str(tls / "client.pem"), str(tls / "client-key.pem"))
         session.verify = str(tls / "ca.pem")
         session.auth = auth
-        return session.get(url, timeout=5)
+        return session.request("GET" if body is None else "POST", url, json=body, timeout=timeout)
 
 
 def engine_version(address: str, credentials: Credentials) -> str | None:
@@ -152,24 +163,3 @@ def greets(address: str, port: int, greeting: bytes) -> bool:
             return connection.recv(len(greeting)) == greeting
     except OSError:
         return False
-
-
-def ensure_swarm(client: Any, place: Place, hosts: list[tuple[Host, str]]) -> None:
-    """Make a swarm of the hosts: the first is the manager. A host that is in it already is left alone."""
-    (first, manager_address), *workers = hosts
-    manager = client.containers.get(container_name(place.lab, first.name))
-    if _swarm_state(manager) != "active":
-        execute(manager, ["docker", "swarm", "init", "--advertise-addr", manager_address], "swarm init")
-        say(f"swarm: {first.name} is its manager")
-    token = execute(manager, ["docker", "swarm", "join-token", "--quiet", "worker"], "reading the swarm's token")
-    for host, address in workers:
-        worker = client.containers.get(container_name(place.lab, host.name))
-        if _swarm_state(worker) == "active":
-            continue
-        join = f"docker swarm join --advertise-addr {address} --token {token} {manager_address}:2377"
-        execute(worker, ["sh", "-c", join], "swarm join")
-        say(f"swarm: {host.name} joined as a worker")
-
-
-def _swarm_state(container: Any) -> str:
-    return execute(container, ["docker", "info", "--format", "{{.Swarm.LocalNodeState}}"], "reading the swarm's state")

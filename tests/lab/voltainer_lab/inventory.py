@@ -36,7 +36,7 @@ def render(directory: Path, hosts: Sequence[tuple[Host, str]], secrets: Secrets)
 
 def _connection(directory: Path) -> dict[str, Any]:
     options = {
-        "UserKnownHostsFile": str(directory / "ssh" / "known_hosts"),
+        "UserKnownHostsFile": _ssh_value(directory / "ssh" / "known_hosts"),
         "GlobalKnownHostsFile": "/dev/null",
         "StrictHostKeyChecking": "yes",
         "IdentitiesOnly": "yes",
@@ -47,6 +47,11 @@ def _connection(directory: Path) -> dict[str, Any]:
         "ansible_ssh_common_args": " ".join(f"-o {shlex.quote(f'{key}={value}')}" for key, value in options.items()),
         "ansible_python_interpreter": "/usr/bin/python3",
     }
+
+
+def _ssh_value(path: Path) -> str:
+    """Return a path as ssh's options want it: blanks divide a value into several, unless it is in quotes."""
+    return f'"{path}"' if " " in str(path) else str(path)
 
 
 def _services(directory: Path, secrets: Secrets) -> dict[str, Any]:

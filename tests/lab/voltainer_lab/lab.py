@@ -5,8 +5,9 @@ from __future__ import annotations
 import ipaddress
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ from .recipes import host_recipe, services_recipe
 from .report import say
 from .services import ensure_service, healthy, registry_member, sftp_member
 from .state import LabState, known_labs, locked, write_atomically
+from .swarm import ensure_swarm
 
 _FIRST_SERVICE = 10
 _FIRST_HOST = 21
@@ -56,7 +58,7 @@ def up(root: Path, name: str, wanted: Sequence[Host], swarm: bool) -> None:
         _ensure_members(root, place, state, addressed, credentials)
         _write_inventory(state, addressed, credentials)
         if swarm:
-            host_module.ensure_swarm(client, place, addressed)
+            ensure_swarm(addressed, credentials)
         say(f"lab {name!r} is up: {', '.join(f'{host.name} ({host.suite})' for host in state.hosts)}")
         say(f"inventory: {state.inventory}")
 
@@ -259,19 +261,29 @@ def _status(client: Any, root: Path, name: str) -> bool:
     good = True
     for index, host in enumerate(state.hosts):
         at = address(place, _FIRST_HOST + index)
-        version = host_module.engine_version(at, credentials)
-        works = version is not None and host_module.greets(at, 22, b"SSH-")
-        version = f"Docker {version}" if works else "does not answer"
-        good = _line(client, name, host.name, f"{host.suite}, {at}, {version}") and works and good
+        good &= _line(client, name, host.name, f"{host.suite}, {at}", partial(_host_answers, at, credentials))
     for index, service in enumerate(SERVICES):
         at = address(place, _FIRST_SERVICE + index)
-        works = healthy(service, at, credentials, state.password)
-        good = _line(client, name, service, f"{at}, {'answers' if works else 'does not answer'}") and works and good
+        good &= _line(client, name, service, at, partial(_service_answers, service, at, credentials, state.password))
     return good
 
 
-def _line(client: Any, lab: str, member: str, text: str) -> bool:
-    container = find(client, container_name(lab, member))
-    running = container is not None and container.status == "running"
-    say(f"{container_name(lab, member)}: {container.status if container else 'missing'}, {text}")
-    return running
+def _host_answers(at: str, credentials: Credentials) -> str:
+    version = host_module.engine_version(at, credentials)
+    return f"Docker {version}" if version and host_module.greets(at, 22, b"SSH-") else ""
+
+
+def _service_answers(service: str, at: str, credentials: Credentials, password: str) -> str:
+    return "answers" if healthy(service, at, credentials, password) else ""
+
+
+def _line(client: Any, lab: str, member: str, text: str, probe: Callable[[], str]) -> bool:
+    """Print a member's line; return whether it runs and answers."""
+    name = container_name(lab, member)
+    container = find(client, name)
+    if container is None or container.status != "running":
+        say(f"{name}: {text}, {container.status if container else 'missing'}")
+        return False
+    answer = probe()
+    say(f"{name}: {text}, running, {answer or 'does not answer'}")
+    return bool(answer)

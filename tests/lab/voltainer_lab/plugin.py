@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .containers import PutFile, execute, make_host_config, pack
+from .containers import execute, make_host_config
+from .files import PutFile, pack, shipped
 from .hosts import HOST_CONFIG
 from .names import LABEL_LAB, LABEL_ROLE, LABEL_ROOT, PREFIX
 from .recipes import Recipe
@@ -110,15 +111,17 @@ def remove_leftovers(client: Any, root: Path) -> None:
 
 
 def _start_registry(client: Any, root: Path, stem: str, services: Recipe) -> Any:
-    return client.containers.run(
+    container = client.containers.create(
         services.reference,
         ["docker-registry", "serve", "/etc/lab/registry.yml"],
         name=f"{PREFIX}seed-{stem}",
         labels=_labels(root),
         network_mode="none",
         volumes=["/usr/share/lab"],
-        detach=True,
     )
+    container.put_archive("/", pack(shipped("services")))
+    container.start()
+    return container
 
 
 def _start_engine(client: Any, root: Path, stem: str, host: Recipe, registry: str) -> Any:

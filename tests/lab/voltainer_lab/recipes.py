@@ -1,10 +1,14 @@
-"""What goes into an image. A recipe's tag is a hash of everything in it, so an image is built once and found again."""
+"""What goes into an image. A recipe's tag is a hash of everything in it, so an image is built once and found again.
+
+Scripts and configuration are not part of an image: containers get them when they are made, so a change of those takes
+seconds, and a change of packages a minute.
+"""
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,14 +46,6 @@ _SERVICES_PACKAGES = (
 
 
 @dataclass(frozen=True)
-class ImageFile:
-    """A file put into an image; its mode follows from its place, so that a checkout's umask does not matter."""
-
-    content: bytes
-    mode: int
-
-
-@dataclass(frozen=True)
 class Recipe:
     """Everything that decides what an image holds."""
 
@@ -57,8 +53,8 @@ class Recipe:
     suite: str
     packages: tuple[str, ...]
     dpkg_config: str
+    install: str
     finish: str
-    files: Mapping[str, ImageFile]
 
     @property
     def digest(self) -> str:
@@ -68,8 +64,8 @@ class Recipe:
             "suite": self.suite,
             "packages": sorted(self.packages),
             "dpkg_config": self.dpkg_config,
+            "install": self.install,
             "finish": self.finish,
-            "files": {path: [file.mode, hashlib.sha256(file.content).hexdigest()] for path, file in self.files.items()},
         }
         return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:12]
 
@@ -86,32 +82,25 @@ class Recipe:
         return f"{self.repository}:{self.tag}"
 
 
-def read_tree(root: Path) -> dict[str, ImageFile]:
-    """Read the files below root; what lies in an sbin directory becomes executable."""
-    found = sorted(path for path in root.rglob("*") if path.is_file())
-    return {
-        str(path.relative_to(root)): ImageFile(path.read_bytes(), 0o755 if path.parent.name == "sbin" else 0o644)
-        for path in found
-    }
-
-
 def _recipe(kind: str, suite: str, packages: tuple[str, ...]) -> Recipe:
     return Recipe(
         kind=kind,
         suite=suite,
         packages=packages,
         dpkg_config=(SOURCES / "common" / "dpkg.cfg").read_text(),
+        install=(SOURCES / "common" / "install").read_text(),
         finish=(SOURCES / "common" / "finish").read_text() + (SOURCES / kind / "finish").read_text(),
-        files=read_tree(SOURCES / kind / "rootfs"),
     )
 
 
+@functools.cache
 def host_recipe(suite: str) -> Recipe:
     """Return the recipe of a host. From trixie on, Debian ships the docker client in a package of its own."""
     client = () if suite == "bookworm" else ("docker-cli",)
     return _recipe("host", suite, _HOST_PACKAGES + client)
 
 
+@functools.cache
 def services_recipe() -> Recipe:
     """Return the recipe of the image that registries and the SFTP server run from."""
     return _recipe("services", SERVICES_SUITE, _SERVICES_PACKAGES)

@@ -10,7 +10,8 @@ from typing import Any
 import requests
 
 from .certificates import ssh_key
-from .containers import Member, Place, PutFile, ensure_member
+from .containers import Member, Place, ensure_member
+from .files import PutFile, shipped
 from .hosts import Credentials, ask, greets
 from .names import LabError
 from .recipes import services_recipe
@@ -28,7 +29,8 @@ _PATIENCE = 30.0
 def registry_member(name: str, address: str, credentials: Credentials, content: Path, password: str = "") -> Member:
     """Describe a registry; with a password it is the one that asks for it."""
     pair = credentials.authority.server(name, [f"{name}.lab"], [address])
-    files = {"/etc/lab/cert.pem": PutFile(pair.certificate), "/etc/lab/key.pem": PutFile(pair.key, 0o600)}
+    files = shipped("services")
+    files |= {"/etc/lab/cert.pem": PutFile(pair.certificate), "/etc/lab/key.pem": PutFile(pair.key, 0o600)}
     if password:
         files["/etc/lab/username"] = PutFile(AUTH_USERNAME.encode(), 0o600)
         files["/etc/lab/password"] = PutFile(password.encode(), 0o600)
@@ -55,7 +57,8 @@ def sftp_member(address: str, credentials: Credentials) -> Member:
         address=address,
         aliases=(SFTP_HOST,),
         command=("/usr/local/sbin/lab-service", "sftp"),
-        files={
+        files=shipped("services")
+        | {
             "/etc/ssh/lab/host_key": PutFile(host_key.private, 0o600),
             "/etc/ssh/lab/authorized_keys": PutFile(f"{user.public} {SFTP_USER}\n".encode()),
         },
@@ -64,7 +67,7 @@ def sftp_member(address: str, credentials: Credentials) -> Member:
 
 def ensure_service(client: Any, place: Place, member: Member, credentials: Credentials, password: str = "") -> None:
     """Bring a service up and wait until it does what it is for."""
-    container = ensure_member(client, place, member)
+    container, _ = ensure_member(client, place, member)
     deadline = time.monotonic() + _PATIENCE
     while not healthy(member.name, member.address, credentials, password):
         if time.monotonic() > deadline:
