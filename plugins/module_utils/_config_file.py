@@ -29,10 +29,10 @@ else:
     class _Dumper(yaml.SafeDumper):
         """Writes texts with line breaks in double quotes: PyYAML's own choice loses U+0085 and is hard to read."""
 
-        def represent_str(self, text: str) -> yaml.ScalarNode:
+        def represent_str(self, data: str) -> yaml.ScalarNode:
             """Choose the double quotes, in which each break is an escape."""
-            broken = re.search("[\n\r\x85\u2028\u2029]", text)
-            return self.represent_scalar("tag:yaml.org,2002:str", text, style='"' if broken else None)
+            broken = re.search("[\n\r\x85\u2028\u2029]", data)
+            return self.represent_scalar("tag:yaml.org,2002:str", data, style='"' if broken else None)
 
     _Dumper.add_representer(str, _Dumper.represent_str)
 

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/env python
 """Makes and removes labs of real Docker engines: see README.md beside this file."""
 
 from __future__ import annotations

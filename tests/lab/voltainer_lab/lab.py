@@ -155,10 +155,10 @@ def _remove_from_engine(client: Any, root: Path, name: str) -> int:
     found = _lab_objects(client, name)
     for kind, thing, tags in found:
         check_owner(tags, f"{kind} {thing.name}", root, name)
-    containers = [thing for kind, thing, _ in found if kind == "container"]
+    containers = [thing for kind, thing, _tags in found if kind == "container"]
     with ThreadPoolExecutor(max_workers=4) as pool:
         list(pool.map(lambda thing: _remove("container", thing), containers))
-    for kind, thing, _ in found:
+    for kind, thing, _tags in found:
         if kind != "container":
             _remove(kind, thing)
     return len(found)
@@ -166,7 +166,7 @@ def _remove_from_engine(client: Any, root: Path, name: str) -> int:
 
 def _remove_orphans(client: Any, root: Path, name: str) -> None:
     """Remove a lab of this name whose state directory is gone: nobody has the keys to it any more."""
-    owners = {tags.get(LABEL_ROOT, "") for _, _, tags in _lab_objects(client, name)}
+    owners = {tags.get(LABEL_ROOT, "") for _kind, _thing, tags in _lab_objects(client, name)}
     if any(owner != str(root) and not Path(owner).exists() for owner in owners):
         say(f"lab {name!r}: removing one whose state directory is gone")
         _remove_from_engine(client, root, name)

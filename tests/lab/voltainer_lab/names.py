@@ -43,7 +43,7 @@ def parse_lab_name(text: str) -> str:
 
 def parse_host(text: str) -> Host:
     """Read `NAME=SUITE`, or `NAME` alone for the default suite."""
-    name, _, suite = text.partition("=")
+    name, _equals, suite = text.partition("=")
     suite = suite or DEFAULT_SUITE
     if not _HOST_NAME.fullmatch(name):
         raise LabError(f"host name {name!r}: use up to 31 lower-case letters, digits and dashes, a letter first")

@@ -161,7 +161,7 @@ def _push(engine: Any) -> None:
 
 
 def _save(registry: Any, target: Path) -> None:
-    chunks, _ = registry.get_archive("/var/lib/registry")
+    chunks, _stat = registry.get_archive("/var/lib/registry")
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as draft:
         for chunk in chunks:

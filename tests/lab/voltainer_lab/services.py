@@ -67,7 +67,7 @@ def sftp_member(address: str, credentials: Credentials) -> Member:
 
 def ensure_service(client: Any, place: Place, member: Member, credentials: Credentials, password: str = "") -> None:
     """Bring a service up and wait until it does what it is for."""
-    container, _ = ensure_member(client, place, member)
+    container, _made = ensure_member(client, place, member)
     deadline = time.monotonic() + _PATIENCE
     while not healthy(member.name, member.address, credentials, password):
         if time.monotonic() > deadline:

@@ -9,7 +9,7 @@ from voltainer_lab.inventory import Secrets, known_hosts, render
 from voltainer_lab.names import Host
 
 PEM = "-----BEGIN OPENSSH PRIVATE KEY-----\nabc\n-----END OPENSSH PRIVATE KEY-----\n"
-PASSWORD = "#: s3cret"  # noqa: S105 - what YAML reads wrong without quotes
+PASSWORD = "#: s3cret"
 HOSTS = [(Host("host1", "trixie"), "10.0.0.21"), (Host("old", "bookworm"), "10.0.0.22")]
 
 

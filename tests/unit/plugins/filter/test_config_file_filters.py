@@ -33,7 +33,7 @@ def loaded(text: str) -> Any:
 
 def test_values_that_ansible_read_are_written_plainly() -> None:
     content = loaded("nas: {type: sftp, port: 22, tls: true}")
-    assert type(content["nas"]["type"]) is not str, "Ansible's own types are what this is about"
+    assert content["nas"]["type"].__class__ is not str, "Ansible's own types are what this is about"
     assert FILTERS["config_file"](content, "ini", "/a") == "[nas]\ntype = sftp\nport = 22\ntls = true\n"
     assert FILTERS["config_file"](content, format="yaml", path="/a") == "nas:\n  type: sftp\n  port: 22\n  tls: true\n"
     assert '"port": 22' in FILTERS["config_file"](content, "json", "/a")
@@ -68,7 +68,11 @@ def test_what_is_no_list_is_told(files: object) -> None:
 def test_every_error_is_listed() -> None:
     files = [{"path": "a"}, {"path": "/b", "format": "json", "content": SECRET}]
     found = FILTERS["config_file_errors"](files)
-    assert [message.split(":")[0] for message in found] == ["config file 1", "config file 1", "config file /b"]
+    assert [message.split(":", maxsplit=1)[0] for message in found] == [
+        "config file 1",
+        "config file 1",
+        "config file /b",
+    ]
     assert FILTERS["config_file_errors"](files, with_content=False, noun="folder") == [
         "folder 1: path a is not absolute. Write it from the root, beginning with /."
     ]

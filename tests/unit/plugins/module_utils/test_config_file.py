@@ -216,7 +216,7 @@ def test_subclasses_of_the_plain_types_are_written_like_them() -> None:
     for file_format in ("json", "yaml", "toml"):
         assert PARSERS[file_format](render(content, file_format, PATH)) == {"a": ["b", 1, 0.5, ["c"]]}
     assert render(Map({Text("a"): Map({Text("b"): Number(1)})}), "ini", PATH) == "[a]\nb = 1\n"
-    assert type(render(Text("[a]"), "raw", PATH)) is str
+    assert render(Text("[a]"), "raw", PATH).__class__ is str
     assert render(Text("[a]"), "raw", PATH) == "[a]\n"
 
 
