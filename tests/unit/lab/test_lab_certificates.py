@@ -10,7 +10,7 @@ from voltainer_lab.certificates import Authority, ssh_key
 
 
 def _serve_once(listener: socket.socket, context: ssl.SSLContext) -> None:
-    connection, _ = listener.accept()
+    connection, _key = listener.accept()
     with connection:
         try:
             context.wrap_socket(connection, server_side=True).close()
