@@ -25,7 +25,8 @@ class VolumesError(Exception):
     def __str__(self) -> str:
         """Join the parts to "what: why. way out."."""
         sentence = f"{self.what}: {_ended(self.why)}"
-        return f"{sentence} {_ended(self.way_out)}" if self.way_out else sentence
+        between = "\n" if "\n" in self.why else " "
+        return f"{sentence}{between}{_ended(self.way_out)}" if self.way_out else sentence
 
 
 class InvalidInputError(VolumesError):

@@ -104,15 +104,23 @@ def _undoing(engine: Engine, wanted: PluginWanted, before: Plugin | None) -> Ite
     """Where the block fails, bring the plugin back to `before` (None: not installed), and say so in the error."""
     try:
         yield
-    except VolumesError as exc:
-        try:
-            _restore(engine, wanted, before)
-        except VolumesError as second:
-            raise VolumesError(
-                exc.what, f"{exc.why}. Bringing back what was before failed, too: {second}", exc.way_out, **exc.details
-            ) from exc
+    except Exception as exc:
+        second = _restore_error(engine, wanted, before)
+        if not isinstance(exc, VolumesError):
+            raise
+        if second is not None:
+            why = f"{exc.why}. Bringing back what was before failed, too: {second}"
+            raise VolumesError(exc.what, why, exc.way_out, **exc.details) from exc
         told = "The plugin was removed again" if before is None else "The plugin is again as it was before"
-        raise VolumesError(exc.what, exc.why, f"{told}. {exc.way_out}", **exc.details) from exc
+        raise VolumesError(exc.what, exc.why, f"{told}. {exc.way_out}".strip(), **exc.details) from exc
+
+
+def _restore_error(engine: Engine, wanted: PluginWanted, before: Plugin | None) -> VolumesError | None:
+    try:
+        _restore(engine, wanted, before)
+    except VolumesError as exc:
+        return exc
+    return None
 
 
 def _restore(engine: Engine, wanted: PluginWanted, before: Plugin | None) -> None:

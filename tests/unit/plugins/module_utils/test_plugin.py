@@ -219,6 +219,14 @@ def test_a_failed_change_brings_settings_and_state_back(failing):
     assert after.raw["Config"] == before.raw["Config"]
 
 
+def test_even_a_fault_of_ours_leaves_no_half_installed_plugin():
+    engine = FakeEngine()
+    engine.fail["enable_plugin"] = KeyError("a bug")
+    with pytest.raises(KeyError):
+        converge(engine)
+    assert engine.plugins_by_name == {}
+
+
 def test_when_the_way_back_fails_too_both_are_told():
     engine = FakeEngine()
     engine.fail["enable_plugin"] = EngineError("Cannot enable", "first cause", status=500)

@@ -101,7 +101,7 @@ def test_the_error_can_be_pasted():
     assert str(error) == (
         "Cannot install the plugin 'x': it asks for privileges that were not approved, and nothing was pulled:\n"
         "  - {name: network, value: [host]}\n"
-        '  - {name: allow-all-devices, value: ["true"]} If the plugin may have all that it asks for, approve it by\n'
+        '  - {name: allow-all-devices, value: ["true"]}\nIf the plugin may have all that it asks for, approve it by\n'
         "privileges:\n"
         "  - {name: network, value: [host]}\n"
         "  - {name: mount, value: [/dev]}\n"
