@@ -15,7 +15,7 @@ from typing import Any
 import requests
 
 from .certificates import Authority, SshKey, ssh_key
-from .containers import Member, Place, ensure_member, ensure_volume
+from .containers import Member, Place, current, ensure_member, ensure_volume, remove_volume
 from .files import PutFile, shipped
 from .names import Host, LabError, container_name
 from .recipes import host_recipe
@@ -78,7 +78,12 @@ def volume_name(lab: str, host: Host) -> str:
 
 def ensure_host(client: Any, place: Place, host: Host, member: Member, credentials: Credentials) -> str:
     """Bring a host up and wait for it; return its engine's version."""
-    ensure_volume(client, place, volume_name(place.lab, host), "host", host.suite)
+    volume = volume_name(place.lab, host)
+    if current(client, place, member) is None:
+        # A new host begins with a new engine: plugins of an old one mount folders that went away with the old host, and
+        # dockerd, which finds them missing, crashes at every start (seen with 26.1.5).
+        remove_volume(client, place, volume)
+    ensure_volume(client, place, volume, "host", host.suite)
     container, fresh = ensure_member(client, place, member)
     begun = time.monotonic()
     if not fresh and not engine_version(member.address, credentials):
