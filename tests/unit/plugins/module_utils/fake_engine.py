@@ -130,7 +130,7 @@ class FakeEngine:
             self._set_one(raw, known[key], value)
 
     def enable_plugin(self, name, timeout):
-        self._changing("enable_plugin", name)
+        self._changing("enable_plugin", name, timeout)
         self.plugins_by_name[name]["Enabled"] = True
 
     def disable_plugin(self, name, force=False):

@@ -141,6 +141,7 @@ DEEP = 100_000
         ("a = " + "[" * DEEP, "toml", "nesting too deep"),
         ("\ud800" + SECRET, "raw", "cannot be written as UTF-8"),
     ],
+    ids=lambda value: ascii(value)[1:40],  # some of the contents are very long
 )
 def test_a_string_that_is_not_valid_is_refused(content: str, file_format: str, told: str) -> None:
     message = refusal(content, file_format)

@@ -13,6 +13,7 @@ import time
 import warnings
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import docker
 import pytest
 from ansible_collections.voltainer.volumes.plugins.module_utils import _engine
 from ansible_collections.voltainer.volumes.plugins.module_utils._engine import (
@@ -164,12 +165,45 @@ def test_removal_is_never_forced_and_missing_is_no_error(engine):
     assert gone.remove_volume("reports") is False
 
 
+def test_a_volume_whose_plugin_is_gone_cannot_be_removed_and_is_not_taken_for_missing(engine):
+    made, _server = engine({"DELETE /volumes/reports": (404, message(f'{CHECKING} plugin "rclone:latest" not found'))})
+    with pytest.raises(EngineError, match="Cannot remove the volume 'reports'"):
+        made.remove_volume("reports")
+
+
+def test_a_created_volume_that_is_not_there_is_no_success(engine):
+    made, _server = engine(
+        {"POST /volumes/create": (201, VOLUME), "GET /volumes/reports": (404, message("get reports: no such volume"))}
+    )
+    with pytest.raises(EngineError, match="then has no such volume"):
+        made.create_volume("reports", None, None, None)
+
+
 def test_the_volume_filter_of_the_engine_also_matches_paths(engine):
     answer = [container("db", "reports"), container("path", "other")]
     made, server = engine({"GET /containers/json": (200, answer)})
     assert [use.container for use in made.users_of_volume("reports")] == ["db"]
     assert "all=1" in server.requests[0]
     assert "volume" in server.requests[0]
+
+
+def test_stopped_containers_use_a_driver_too(engine):
+    answer = [container("old", "reports", "rclone:latest", "exited"), container("db", "pgdata")]
+    made, server = engine({"GET /containers/json": (200, answer)})
+    assert [use.container for use in made.users_of_driver("rclone")] == ["old"]
+    assert "all=1" in server.requests[0]
+
+
+def test_only_calls_that_a_driver_or_a_registry_answers_get_more_time(engine):
+    made, _server = engine({"GET /volumes/reports": (200, VOLUME), "GET /plugins/pure/json": (200, plugin_inspect())})
+    given = []
+    for name in ("inspect_volume", "inspect_plugin"):
+        call = getattr(made._client, name)
+        setattr(made._client, name, lambda *args, call=call: (given.append(made._client.timeout), call(*args))[1])
+    made.volume("reports")
+    made.plugin("pure")
+    assert given == [180, 1]
+    assert made._client.timeout == 1
 
 
 @pytest.mark.parametrize(
@@ -216,6 +250,7 @@ def test_null_is_a_plugin_that_needs_nothing(engine):
     [
         ((404, message("manifest unknown")), "manifest unknown. Check the option 'remote'"),
         ((401, message("unauthorized: authentication required")), "Log in to registry.example:5000"),
+        ((500, message("no basic auth credentials")), "Log in to registry.example:5000"),
         (
             (500, message("dial tcp: connection refused")),
             "Check that this host reaches the registry registry.example:5000",
@@ -286,6 +321,12 @@ def test_enable_without_its_mount_source_says_what_to_do(engine):
         made.enable_plugin("rclone:latest", 0)
 
 
+def test_enable_passes_its_timeout_on(engine):
+    made, server = engine({"POST /plugins/rclone:latest/enable": (200, b"")})
+    made.enable_plugin("rclone:latest", 7)
+    assert server.requests == ["POST /plugins/rclone:latest/enable?timeout=7"]
+
+
 def test_disable_can_be_forced_with_every_version_of_the_sdk(engine):
     made, server = engine({"POST /plugins/rclone:latest/disable": (200, b"")})
     made.disable_plugin("rclone:latest")
@@ -352,6 +393,7 @@ def connection(**changes):
     ("changes", "kind", "words"),
     [
         ({}, EngineUnreachableError, "there is no such socket. Install and start Docker"),
+        ({"api_version": "1.41"}, EngineUnreachableError, "there is no such socket"),
         ({"docker_host": "tcp://127.0.0.1:1"}, EngineUnreachableError, "tcp://127.0.0.1:1: nothing listens there"),
         ({"docker_host": "ftp://x"}, EngineUnreachableError, "ftp"),
         (
@@ -375,3 +417,59 @@ def test_no_engine_there(changes, kind, words):
         # The SDK's constructor that failed leaves its socket to the garbage collector.
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (PermissionError(13, "Permission denied"), "permission denied. Run the task as root"),
+        (docker.errors.InvalidVersion("1.1 is too old"), "1.1 is too old. Correct 'api_version'"),
+        (type("SSHException", (Exception,), {"__module__": "paramiko.ssh_exception"})("no route"), "no route. Check"),
+    ],
+)
+def test_why_an_engine_cannot_be_reached(monkeypatch, error, words):
+    def refuse(**_options):
+        raise error
+
+    monkeypatch.setattr(_engine, "_Client", refuse)
+    with pytest.raises(EngineUnreachableError, match=f"at ssh://host: {words}"):
+        connect(connection(docker_host="ssh://host"))
+
+
+def test_a_mistake_of_our_own_is_not_taken_for_an_engine_that_cannot_be_reached(monkeypatch):
+    def fail(**_options):
+        raise KeyError
+
+    monkeypatch.setattr(_engine, "_Client", fail)
+    with pytest.raises(KeyError):
+        connect(connection())
+
+
+def test_the_sdk_is_told_the_address_and_the_ssh_client(monkeypatch):
+    given = {}
+
+    class Client:
+        def __init__(self, **options):
+            given.update(options)
+
+        def version(self):
+            """Answer."""
+
+    monkeypatch.setattr(_engine, "_Client", Client)
+    connect(connection(docker_host="tcp://192.0.2.1:2376", tls=True, use_ssh_client=True))
+    assert (given["base_url"], given["use_ssh_client"], given["tls"].verify) == ("https://192.0.2.1:2376", True, False)
+    connect(connection(docker_host="tcp://192.0.2.1:2375"))
+    assert (given["base_url"], given["use_ssh_client"], given["tls"]) == ("tcp://192.0.2.1:2375", False, False)
+
+
+def test_certificates_of_the_options_count_and_not_those_of_the_environment(monkeypatch, tmp_path):
+    files = {name: str(tmp_path / name) for name in ("ca_path", "client_cert", "client_key")}
+    for path in files.values():
+        (tmp_path / path).touch()
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/elsewhere.pem")
+    tls = _engine._tls_config(connection(validate_certs=True, **files))
+    assert (tls.verify, tls.ca_cert, tls.cert) == (True, files["ca_path"], (files["client_cert"], files["client_key"]))
+    client = _engine._Client(base_url="https://127.0.0.1:1", version="1.41", tls=tls)
+    settings = client.merge_environment_settings("https://127.0.0.1:1", {}, None, None, None)
+    client.close()
+    assert settings["verify"] == files["ca_path"]

@@ -12,6 +12,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._errors import (
 )
 from ansible_collections.voltainer.volumes.plugins.module_utils._plugin import Plugin, masked_inspect, parse_plugin
 from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_run import converge_plugin
+from ansible_collections.voltainer.volumes.plugins.module_utils._usage import uses_of_driver
 
 from .fake_engine import RCLONE, RCLONE_PRIVILEGES, FakeEngine, container, plugin_inspect
 
@@ -154,6 +155,13 @@ def test_an_installed_plugin_with_more_than_approved_is_told():
     assert "host pid namespace" in outcome.plan.warnings[0]
     assert verbs(outcome) == []
     assert converge(FakeEngine(plugins=[plugin_inspect()])).plan.warnings == ()
+    assert converge(FakeEngine(plugins=[plugin]), privileges=None).plan.warnings == ()
+
+
+def test_where_a_mount_was_set_to_is_no_privilege_that_was_not_approved():
+    plugin = plugin_inspect()
+    plugin["Config"]["Mounts"][0]["Source"] = "/srv/rclone"
+    assert converge(FakeEngine(plugins=[plugin])).plan.warnings == ()
 
 
 @pytest.mark.parametrize("state", ["present", "enabled", "disabled"])
@@ -227,6 +235,42 @@ def test_even_a_fault_of_ours_leaves_no_half_installed_plugin():
     assert engine.plugins_by_name == {}
 
 
+@pytest.mark.parametrize("installed", [True, False])
+def test_a_plugin_that_runs_although_enabling_failed_is_brought_back_too(installed):
+    engine = FakeEngine(plugins=[plugin_inspect()] if installed else [], volumes=[VOLUME] if installed else [])
+    enable = engine.enable_plugin
+
+    def enable_too_late(name, timeout):
+        enable(name, timeout)
+        engine.enable_plugin = enable
+        raise EngineError("Cannot enable", "the engine did not answer", users=["somebody"])
+
+    engine.enable_plugin = enable_too_late
+    with pytest.raises(VolumesError, match="the engine did not answer") as caught:
+        converge(engine, settings={"RCLONE_VERBOSE": "2"})
+    assert caught.value.details == {"users": ["somebody"]}
+    assert list(engine.plugins_by_name) == (["rclone:latest"] if installed else [])
+    if installed:
+        assert engine.plugin("rclone:latest").enabled
+        assert "RCLONE_VERBOSE=0" in engine.plugin("rclone:latest").raw["Settings"]["Env"]
+
+
+def test_a_plugin_that_somebody_removes_meanwhile_is_told():
+    engine = FakeEngine()
+    engine.pull_plugin = lambda *_arguments: None
+    with pytest.raises(VolumesError, match="somebody else removed it"):
+        converge(engine, settings={"args": "-v"})
+
+
+def test_a_fresh_plugin_is_set_only_where_a_default_differs_and_gets_its_time_to_start():
+    engine = FakeEngine()
+    converge(engine, settings={"RCLONE_VERBOSE": "0"}, enable_timeout=7)
+    assert engine.calls == [
+        ("pull_plugin", REMOTE, "rclone:latest"),
+        ("enable_plugin", "rclone:latest", 7),
+    ]
+
+
 def test_when_the_way_back_fails_too_both_are_told():
     engine = FakeEngine()
     engine.fail["enable_plugin"] = EngineError("Cannot enable", "first cause", status=500)
@@ -263,6 +307,29 @@ def test_volumes_that_nobody_has_mounted_do_not_hinder_a_change_of_settings():
     assert engine.plugin("rclone:latest").enabled
 
 
+def test_a_plugin_is_not_forced_to_stop_where_a_container_came_in_between():
+    engine = FakeEngine(plugins=[plugin_inspect()], volumes=[VOLUME])
+    looks = iter([[], [container("late", "reports", "rclone:latest")]])
+    engine.users_of_driver = lambda driver: uses_of_driver(next(looks), driver)
+    with pytest.raises(VolumesError, match="plugin is in use"):
+        converge(engine, state="disabled")
+    assert engine.calls == [("disable_plugin", "rclone:latest", False)]
+
+
+def test_only_a_plugin_in_use_is_forced_to_stop():
+    engine = FakeEngine(plugins=[plugin_inspect()])
+    engine.fail["disable_plugin"] = EngineError("Cannot disable", "the engine says no", status=500)
+    with pytest.raises(VolumesError, match="the engine says no"):
+        converge(engine, state="disabled")
+    assert engine.calls == [("disable_plugin", "rclone:latest", False)]
+
+
+def test_nobody_asks_who_uses_a_plugin_that_goes_on():
+    engine = FakeEngine(plugins=[plugin_inspect()])
+    engine.users_of_driver = engine.volumes_of = None
+    assert verbs(converge(engine)) == []
+
+
 @pytest.mark.parametrize("check_mode", [True, False])
 def test_a_plugin_with_volumes_is_not_removed(check_mode):
     engine = FakeEngine(plugins=[plugin_inspect()], volumes=[VOLUME])
@@ -289,3 +356,10 @@ def test_secrets_are_hidden():
     assert outcome.values["settings"]["API_TOKEN"] == "********"
     shown = masked_inspect(Plugin.from_inspect(raw), [])
     assert "API_TOKEN=********" in shown["Settings"]["Env"]
+
+
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_secrets_of_an_install_are_hidden(check_mode):
+    outcome = converge(FakeEngine(), check_mode, settings={"API_TOKEN": "s3cret", "args": "-v"})
+    assert outcome.plan.after["settings"] == {"API_TOKEN": "********", "args": "-v"}
+    assert "s3cret" not in repr(outcome)

@@ -51,6 +51,7 @@ def test_parse(given_value, parsed):
         [{"value": ["x"]}],
         [{"name": "a", "values": []}],
         [{"name": "a", "value": [[1]]}],
+        [{"name": "a", "value": [None]}],
     ],
 )
 def test_parse_refuses(given_value):
@@ -91,6 +92,23 @@ def test_what_is_approved_and_not_asked():
 def test_an_installed_plugin_has_what_it_asked_for():
     assert from_config(RCLONE["Config"]) == from_engine(RCLONE_PRIVILEGES)
     assert [one.name for one in from_config(RCLONE["Config"], fixed_only=True)] == ["network", "device", "capabilities"]
+
+
+@pytest.mark.parametrize(
+    ("config", "found"),
+    [
+        ({}, []),
+        ({"Network": {"Type": ""}}, []),
+        ({"Network": {"Type": "null"}}, []),
+        ({"Network": {"Type": "bridge"}}, []),
+        (
+            {"PidHost": True, "IpcHost": True, "Linux": {"AllowAllDevices": True, "Capabilities": ["CAP_SYS_PTRACE"]}},
+            ["host ipc namespace", "host pid namespace", "allow-all-devices", "capabilities"],
+        ),
+    ],
+)
+def test_privileges_of_an_installed_plugin_come_in_the_engines_order(config, found):
+    assert [one.name for one in from_config(config)] == found
 
 
 def test_the_error_can_be_pasted():

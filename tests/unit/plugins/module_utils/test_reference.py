@@ -73,6 +73,28 @@ def test_any_text_is_a_reference_or_a_clear_error_and_normalising_twice_is_norma
     assert once is None or parse_reference(str(once)) == once
 
 
+@pytest.mark.parametrize(
+    ("text", "domain", "path"),
+    [
+        ("vieux/sshfs", "docker.io", "vieux/sshfs"),
+        ("pure", "docker.io", "library/pure"),
+        ("localhost/x", "localhost", "x"),
+        ("registry:5000/x", "registry:5000", "x"),
+        ("registry.example/x", "registry.example", "x"),
+        ("REGISTRY/x", "REGISTRY", "x"),
+    ],
+)
+def test_which_part_is_the_registry(text, domain, path):
+    made = parse_reference(text)
+    assert (made.domain, made.path) == (domain, path)
+
+
+@pytest.mark.parametrize(("length", "valid"), [(128, True), (129, False)])
+def test_the_longest_tag(length, valid):
+    with contextlib.nullcontext() if valid else pytest.raises(InvalidInputError, match="is not a tag"):
+        parse_reference(f"x:{'a' * length}")
+
+
 def test_alias():
     assert parse_alias("pure") == "pure:latest"
     assert parse_alias("pure:swarm") == "pure:swarm"

@@ -32,6 +32,10 @@ def test_listed_keys_are_secret():
     assert mask({"size": "1", "url": "u"}, ["url", "not-there"]) == {"size": "1", "url": MASK}
 
 
+def test_an_empty_value_is_no_secret():
+    assert mask({"password": "", "token": "t"}) == {"password": "", "token": MASK}
+
+
 @pytest.mark.parametrize(
     ("value", "shown"),
     [

@@ -113,3 +113,16 @@ def test_a_plugin_without_anything_to_set():
     assert catalog(bare) == {}
     with pytest.raises(InvalidInputError, match="It can be set: nothing"):
         changed_settings("bare", {"DEBUG": "1"}, bare)
+
+
+def test_devices_run_with_the_path_that_was_set():
+    inspect = plugin_inspect()
+    inspect["Settings"]["Devices"][0] = {"Name": "fuse", "Path": "/dev/other", "Settable": ["path"]}
+    assert current_settings(inspect)["fuse.path"] == "/dev/other"
+
+
+def test_of_two_settings_with_one_name_the_engine_sets_the_first():
+    inspect = plugin_inspect()
+    inspect["Config"]["Env"].append({"Name": "config", "Settable": ["value"], "Value": ""})
+    assert changed_settings("rclone", {"config": "x"}, inspect) == {"config": "x"}
+    assert changed_settings("rclone", {"config.source": "/x"}, inspect) == {"config.source": "/x"}

@@ -9,7 +9,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._errors import (
     InvalidInputError,
     RefusedError,
 )
-from ansible_collections.voltainer.volumes.plugins.module_utils._usage import uses
+from ansible_collections.voltainer.volumes.plugins.module_utils._usage import uses, uses_of_volume
 from ansible_collections.voltainer.volumes.plugins.module_utils._volume import (
     Volume,
     VolumeFound,
@@ -188,6 +188,52 @@ def test_a_used_volume_is_not_removed_and_its_users_are_named(check_mode):
     assert [user["container"] for user in caught.value.details["users"]] == ["db", "backup"]
 
 
+def test_a_container_that_has_a_volume_twice_is_one_container():
+    one = container("db", "pgdata")
+    one["Mounts"].append({**one["Mounts"][0], "Destination": "/backup"})
+    with pytest.raises(RefusedError, match=r"in use by 1 container\(s\): .*at /backup.*at /data"):
+        converge_volume(FakeEngine(volumes=[inspect()], containers=[one]), wanted(state="absent"), False)
+
+
+@pytest.mark.parametrize(
+    ("state", "holds"),
+    [("running", True), ("paused", True), ("restarting", True), ("removing", True), ("exited", False)],
+)
+def test_states_in_which_a_container_holds_its_mounts(state, holds):
+    (use,) = uses([container("db", "pgdata", state=state)])
+    assert use.mounted is holds
+
+
+def test_what_is_mounted_and_no_volume_is_no_use():
+    bind = {"Type": "bind", "Source": "/srv", "Destination": "/data", "RW": True}
+    assert uses([{"Id": "4a9f", "Names": ["/db"], "State": "running", "Mounts": [bind]}]) == ()
+
+
+@pytest.mark.parametrize(("status", "holders"), [(409, []), (500, [container("db", "pgdata")])])
+def test_another_failure_of_a_removal_is_told_as_it_is(status, holders):
+    engine = FakeEngine(volumes=[inspect()])
+    looks = iter([[], holders])
+    engine.users_of_volume = lambda name: uses_of_volume(next(looks), name)
+    engine.fail["remove_volume"] = EngineError("Cannot remove", "the driver says no", status=status)
+    with pytest.raises(EngineError, match="the driver says no"):
+        converge_volume(engine, wanted(state="absent"), False)
+
+
+def test_nobody_is_asked_for_more_than_the_plan_needs():
+    engine = FakeEngine(volumes=[inspect()])
+    engine.users_of_volume = engine.driver_ready = None
+    assert converge_volume(engine, wanted(driver="local"), False).plan.steps == ()
+    assert converge_volume(engine, wanted(name="other", driver="rclone", state="absent"), False).plan.steps == ()
+
+
+def test_a_driver_that_is_ready_and_fails_is_told_as_it_is():
+    engine = FakeEngine(plugins=[plugin_inspect()])
+    engine.fail["create_volume"] = EngineError("Cannot create", "no space", status=500)
+    with pytest.raises(EngineError) as caught:
+        converge_volume(engine, wanted(driver="rclone"), False)
+    assert str(caught.value) == "Cannot create: no space."
+
+
 def test_a_container_that_comes_in_between_is_named_too():
     engine = FakeEngine(volumes=[inspect()])
     engine.fail["remove_volume"] = EngineError("Cannot remove", "volume is in use - [4a9f]", status=409)
@@ -237,3 +283,8 @@ def test_secrets_are_hidden_in_plan_and_inspect():
     for text in (repr(plan), repr(shown), repr(drift), str(plan.after)):
         for secret in ("hunter2", "hunter3", "hunter4", "r3mote", "0ther"):
             assert secret not in text
+
+
+def test_secrets_that_only_the_engine_knows_are_hidden_too():
+    engine = FakeEngine(volumes=[inspect(Options={"password": "hunter2"})])
+    assert converge_volume(engine, wanted(), False).values["volume"]["Options"] == {"password": "********"}
