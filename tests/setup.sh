@@ -23,7 +23,7 @@ fail() {
     exit 1
 }
 can_install() { [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; }
-apt_install() { DEBIAN_FRONTEND=noninteractive apt-get -qq -y install --no-install-recommends "$@"; }
+apt_install() { DEBIAN_FRONTEND=noninteractive DEBCONF_NOWARNINGS=yes apt-get -qq -y install --no-install-recommends "$@"; }
 
 # need PACKAGE...: install Debian packages, or say that they are missing.
 need() {
@@ -80,10 +80,11 @@ set_up_venv() {
         return
     fi
     new_venv .venv
+    say "installing the $(grep -c == "$LOCK") packages of $LOCK, which takes a minute or less"
     # --no-deps: the lock is complete, and what is not in it is not wanted. `pip check` proves that it is.
-    .venv/bin/python -m pip install -qq --disable-pip-version-check --no-deps -r "$LOCK"
+    .venv/bin/python -m pip install -qq --disable-pip-version-check --no-deps -r "$LOCK" ||
+        fail "pip could not install the packages of $LOCK, see above. It asks the index of its own settings (\`pip config list\`)"
     .venv/bin/python -m pip check >/dev/null || fail "$LOCK is not complete: $(.venv/bin/python -m pip check | tr '\n' ';')"
-    say "installed $(grep -c == "$LOCK") packages from $LOCK"
     echo "$wanted" >"$STAMP"
 }
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import requests
 
+from .capabilities import grantable
 from .certificates import Authority, SshKey, ssh_key
 from .containers import Member, Place, current, ensure_member, ensure_volume, remove_volume
 from .files import PutFile, shipped
@@ -23,8 +24,7 @@ from .report import say
 
 # What an engine inside a container needs, without --privileged: that fails where one capability is out of reach.
 HOST_CONFIG: dict[str, Any] = {
-    "cap_add": ["ALL"],
-    "cap_drop": ["SYS_RESOURCE"],
+    "cap_add": grantable(),
     "security_opt": ["seccomp=unconfined", "apparmor=unconfined"],
     # The empty lists are what the client's `systempaths=unconfined` stands for.
     "raw": {"MaskedPaths": [], "ReadonlyPaths": [], "DeviceCgroupRules": ["a *:* rwm"]},

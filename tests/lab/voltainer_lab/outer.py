@@ -68,17 +68,25 @@ def _start(root: Path) -> Any:
 
 
 def install_packages(packages: list[str]) -> None:
-    """Install Debian packages, with fresh package lists."""
+    """Install Debian packages."""
     if not shutil.which("apt-get"):
         raise LabError(f"this needs the packages {', '.join(packages)}, and there is no apt-get: install them yourself")
+    install = ["install", "--yes", "--quiet", "--no-install-recommends", *packages]
     with step(f"installing Debian packages: {' '.join(packages)}"):
-        environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-        install = ["apt-get", "install", "--yes", "--quiet", "--no-install-recommends", *packages]
-        for command in (["apt-get", "update", "--quiet"], install):
-            result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-            # A third-party repository that fails to update does not matter as long as the packages install.
-            if result.returncode and command is install:
-                raise LabError(f"{' '.join(command)} failed:\n{result.stdout[-800:]}{result.stderr[-800:]}")
+        # The package lists may be absent or old, so a second try follows an update. A third-party repository that fails
+        # to update does not matter as long as the packages install.
+        if _apt_get(install).returncode == 0:
+            return
+        update = _apt_get(["update", "--quiet"])
+        result = _apt_get(install)
+        if result.returncode:
+            said = "".join(each.stdout[-800:] + each.stderr[-800:] for each in (update, result))
+            raise LabError(f"apt-get {' '.join(install)} failed:\n{said}")
+
+
+def _apt_get(arguments: list[str]) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    return subprocess.run(["apt-get", *arguments], env=environment, capture_output=True, text=True, check=False)
 
 
 def _start_with_systemd(root: Path) -> Any:
@@ -87,8 +95,8 @@ def _start_with_systemd(root: Path) -> Any:
         if started.returncode:
             raise LabError(f"systemctl start docker failed: {started.stderr.strip()}; see `journalctl -u docker`")
         client = _wait(30, lambda: True)
-    if client is None:
-        raise LabError("docker was started and does not answer: see `journalctl -u docker`")
+        if client is None:
+            raise LabError("docker was started and does not answer: see `journalctl -u docker`")
     _remember(root, {"method": "systemd"})
     return client
 
@@ -101,8 +109,8 @@ def _start_detached(root: Path) -> Any:
         )
         _remember(root, {"method": "detached", "pid": process.pid})
         client = _wait(60, lambda: process.poll() is None)
-    if client is None:
-        raise LabError(f"dockerd does not come up: {log} says\n{_tail(log)}")
+        if client is None:
+            raise LabError(f"dockerd does not come up: {log} says\n{_tail(log)}")
     return client
 
 
