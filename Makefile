@@ -19,8 +19,9 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PYTHONDONTWRITEBYTECODE := 1
 export MYPY_CACHE_DIR := .cache/mypy
 export RUFF_CACHE_DIR := .cache/ruff
-PYTHON := .venv/bin/python
-LAB := $(PYTHON) tests/lab/lab.py
+# Not PYTHON: that one is for users, who choose with it what .venv is made with.
+TOOLS_PYTHON := .venv/bin/python
+LAB := $(TOOLS_PYTHON) tests/lab/lab.py
 DEMO_HOST := trixie
 
 .PHONY: help
@@ -40,11 +41,11 @@ demo: lab-setup collection ## Show a storage plugin, a volume on it, and data th
 
 .PHONY: test
 test: setup ## Run everything: unit tests, linters, types, sanity, artefact, scenarios
-	@$(PYTHON) -m pytest tests/unit tests/project
+	@$(TOOLS_PYTHON) -m pytest tests/unit tests/project
 
 .PHONY: test-unit
 test-unit: setup ## Run the unit tests only; ARGS goes to pytest
-	@$(PYTHON) -m pytest tests/unit $(ARGS)
+	@$(TOOLS_PYTHON) -m pytest tests/unit $(ARGS)
 
 .PHONY: lint format-check ruff yamllint ansible-lint changelog-lint
 lint: setup ## Run all linters, each to its end
@@ -68,24 +69,24 @@ format: setup ## Format the Python files, and repair what ruff can
 
 .PHONY: types
 types: setup ## Check types: strict mypy on module_utils and on the tests' tools
-	@$(PYTHON) tests/project/types_check.py
+	@$(TOOLS_PYTHON) tests/project/types_check.py
 
 .PHONY: sanity
 sanity: setup ## Run all sanity tests of ansible-test; ARGS goes to ansible-test
 	@tests/setup.sh sanity
-	@$(PYTHON) tests/project/sanity.py $(ARGS)
+	@$(TOOLS_PYTHON) tests/project/sanity.py $(ARGS)
 
 .PHONY: collection artefact
 collection: setup
-	@$(PYTHON) tests/project/artefact.py build
+	@$(TOOLS_PYTHON) tests/project/artefact.py build
 artefact: setup ## Build, install into an empty folder, compare the files, read all documentation
-	@$(PYTHON) tests/project/artefact.py check
+	@$(TOOLS_PYTHON) tests/project/artefact.py check
 
 .PHONY: molecule molecule-destroy
 molecule: lab-setup collection ## Run scenarios: SCENARIO=name (all), ACTION=converge (test), KEEP=1 leaves the lab up
-	@$(PYTHON) tests/project/scenarios.py run --action "$(or $(ACTION),test)" $(if $(KEEP),--keep) $(SCENARIO)
+	@$(TOOLS_PYTHON) tests/project/scenarios.py run --action "$(or $(ACTION),test)" $(if $(KEEP),--keep) $(SCENARIO)
 molecule-destroy: lab-setup collection ## Remove the lab that scenarios left up
-	@$(PYTHON) tests/project/scenarios.py destroy
+	@$(TOOLS_PYTHON) tests/project/scenarios.py destroy
 
 .PHONY: lock
 lock: ## Resolve requirements/dev.in anew into requirements/dev.txt

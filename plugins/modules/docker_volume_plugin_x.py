@@ -72,8 +72,8 @@ options:
     type: raw
   enable_timeout:
     description:
-      - How many seconds the engine gives the plugin to answer when it is enabled, and in its later calls; V(0) is no
-        limit.
+      - How many seconds the engine gives the plugin to answer when it is enabled, and in its later calls; V(0) sets no
+        limit beside the engine's own.
     type: int
     default: 0
 seealso:

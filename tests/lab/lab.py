@@ -1,4 +1,6 @@
-#!/usr/bin/env python
+# Copyright (c) 2026, The voltainer.volumes developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Makes and removes labs of real Docker engines: see README.md beside this file."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) 2026, The voltainer.volumes developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Containers, networks and volumes of the outer engine, each brought to the state it should have."""
 
 from __future__ import annotations
@@ -115,20 +118,40 @@ def ensure_volume(client: Any, place: Place, name: str, role: str, suite: str) -
         raise LabError(f"volume {name} holds the data of a {known} engine: take the lab {place.lab!r} down first")
 
 
+def remove_volume(client: Any, place: Place, name: str) -> None:
+    """Remove a volume of this lab, if it is there."""
+    try:
+        found = client.volumes.get(name)
+    except NotFound:
+        return
+    check_owner(found.attrs["Labels"], f"volume {name}", place.root, place.lab)
+    found.remove()
+
+
 def ensure_member(client: Any, place: Place, member: Member) -> tuple[Any, bool]:
     """Return the running container for a member, and whether it was started or made just now."""
     name = container_name(place.lab, member.name)
-    found = find(client, name)
+    found = current(client, place, member)
     if found is not None:
-        check_owner(found.labels, f"container {name}", place.root, place.lab)
-        if found.labels.get(LABEL_CONFIG) == member.digest():
-            return _started(found, name)
-        found.remove(force=True)
-        say(f"{name}: changed, made anew")
+        return _started(found, name)
     container = _create(client, place, member, name)
     container.start()
     say(f"{name}: started")
     return container, True
+
+
+def current(client: Any, place: Place, member: Member) -> Any | None:
+    """Return the container for a member, running or not; one that is there and should be another one now is removed."""
+    name = container_name(place.lab, member.name)
+    found = find(client, name)
+    if found is None:
+        return None
+    check_owner(found.labels, f"container {name}", place.root, place.lab)
+    if found.labels.get(LABEL_CONFIG) == member.digest():
+        return found
+    found.remove(force=True)
+    say(f"{name}: changed, is made anew")
+    return None
 
 
 def make_host_config(api: Any, options: Mapping[str, Any], **more: Any) -> dict[str, Any]:

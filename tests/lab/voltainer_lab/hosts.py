@@ -1,3 +1,6 @@
+# Copyright (c) 2026, The voltainer.volumes developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Hosts: containers that run sshd and an engine of their own."""
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ import requests
 
 from .capabilities import grantable
 from .certificates import Authority, SshKey, ssh_key
-from .containers import Member, Place, ensure_member, ensure_volume
+from .containers import Member, Place, current, ensure_member, ensure_volume, remove_volume
 from .files import PutFile, shipped
 from .names import Host, LabError, container_name
 from .recipes import host_recipe
@@ -75,7 +78,12 @@ def volume_name(lab: str, host: Host) -> str:
 
 def ensure_host(client: Any, place: Place, host: Host, member: Member, credentials: Credentials) -> str:
     """Bring a host up and wait for it; return its engine's version."""
-    ensure_volume(client, place, volume_name(place.lab, host), "host", host.suite)
+    volume = volume_name(place.lab, host)
+    if current(client, place, member) is None:
+        # A new host begins with a new engine: plugins of an old one mount folders that went away with the old host, and
+        # dockerd, which finds them missing, crashes at every start (seen with 26.1.5).
+        remove_volume(client, place, volume)
+    ensure_volume(client, place, volume, "host", host.suite)
     container, fresh = ensure_member(client, place, member)
     begun = time.monotonic()
     if not fresh and not engine_version(member.address, credentials):

@@ -1,3 +1,6 @@
+# Copyright (c) 2026, The voltainer.volumes developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """What goes into an image. A recipe's tag is a hash of everything in it, so an image is built once and found again.
 
 Scripts and configuration are not part of an image: containers get them when they are made, so a change of those takes

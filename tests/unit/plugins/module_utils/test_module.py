@@ -11,6 +11,7 @@ import os
 import warnings
 
 import pytest
+import yaml
 from ansible.module_utils import basic
 from ansible_collections.voltainer.volumes.plugins.module_utils import _module
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import EngineError
@@ -83,6 +84,20 @@ def test_check_mode_for_real_and_again_return_the_same_keys(run, module, params,
     assert (code, again["changed"], again["actions"], engine.calls) == (0, False, [], done)
     assert again["diff"]["before"] == again["diff"]["after"]
     assert again.keys() == check.keys()
+
+
+@pytest.mark.parametrize(
+    ("module", "task"),
+    [
+        pytest.param(module, task, id=task["name"])
+        for module in (docker_volume_x, docker_volume_plugin_x)
+        for task in yaml.safe_load(module.EXAMPLES)
+    ],
+)
+def test_the_examples_of_the_documentation_are_valid(run, module, task):
+    options = task[f"voltainer.volumes.{module.__name__.rpartition('.')[2]}"]
+    code, result = run(module, FakeEngine(offered=()), True, **options)
+    assert code == 0, result["msg"]
 
 
 def test_actions_are_the_words_of_the_steps_in_order(run):
