@@ -171,9 +171,11 @@ def _changes(wanted: PluginWanted, plugin: Plugin) -> dict[str, str]:
 
 
 def _check_identity(wanted: PluginWanted, plugin: Plugin) -> None:
-    if wanted.remote is None or plugin.reference == str(wanted.remote):
+    if wanted.remote is None:
         return
     installed = parse_reference(plugin.reference) if plugin.reference else None
+    if installed is not None and installed.recorded == wanted.remote.recorded:
+        return
     what = f"Cannot bring the plugin '{plugin.name}' to state '{wanted.state}'"
     if installed is None or installed.repository != wanted.remote.repository:
         raise RefusedError(
@@ -202,7 +204,7 @@ def _plan_install(wanted: PluginWanted, found: PluginFound) -> Plan:
     after = {
         "exists": True,
         "name": wanted.alias,
-        "reference": str(wanted.remote),
+        "reference": wanted.remote.recorded,
         "enabled": enable,
         "settings": shown_settings(wanted.settings or {}, wanted.secret_settings),
         "privileges": [privilege.as_result() for privilege in asked],

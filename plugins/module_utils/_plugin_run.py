@@ -146,7 +146,7 @@ def _values(wanted: PluginWanted, plugin: Plugin | None, found: PluginFound) -> 
     settings = current_settings(plugin.raw) if plugin else {}
     return {
         "plugin": masked_inspect(plugin, wanted.secret_settings) if plugin else None,
-        "reference": plugin.reference if plugin else (str(wanted.remote) if wanted.remote else None),
+        "reference": plugin.reference if plugin else (wanted.remote.recorded if wanted.remote else None),
         "privileges": [privilege.as_result() for privilege in privileges],
         "settings": shown_settings(settings, wanted.secret_settings),
     }

@@ -130,10 +130,12 @@ plugin:
     PluginReference: docker.io/rclone/docker-volume-rclone:amd64
     Settings: {Args: ["-v"], Devices: [], Env: ["RCLONE_VERBOSE=0"], Mounts: []}
 reference:
-  description: The reference that the plugin was installed from, or in check mode would be.
+  description:
+    - The reference that the plugin was installed from, or in check mode would be, as the engine records it, with
+      C(docker.io) spelled out.
   returned: success
   type: str
-  sample: rclone/docker-volume-rclone:amd64
+  sample: docker.io/rclone/docker-volume-rclone:amd64
 privileges:
   description: What the plugin has, or before an install asks for, as the engine words it.
   returned: success

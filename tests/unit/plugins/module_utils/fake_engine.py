@@ -119,7 +119,9 @@ class FakeEngine:
     def pull_plugin(self, remote, alias, offered):
         self._changing("pull_plugin", str(remote), alias)
         assert tuple(offered) == self.offered
-        self.plugins_by_name[alias] = plugin_inspect(Name=alias, PluginReference=str(remote), Enabled=False)
+        # As dockerd 20.10 to 28.5 record it: Docker Hub spelled out, and no tag beside a digest.
+        reference = f"{remote.domain}/{remote.path}" + (f"@{remote.digest}" if remote.digest else f":{remote.tag}")
+        self.plugins_by_name[alias] = plugin_inspect(Name=alias, PluginReference=reference, Enabled=False)
 
     def set_plugin(self, name, settings):
         self._changing("set_plugin", name, dict(settings))

@@ -116,6 +116,26 @@ def test_steps_in_check_mode_for_real_and_again(start, state, settings, expected
         assert again.plan.before["enabled"] is {"enabled": True, "disabled": False}.get(state, bool(start))
 
 
+@pytest.mark.parametrize(
+    "remote",
+    [
+        "pure",
+        "docker.io/vieux/sshfs:1",
+        "vieux/sshfs",
+        "vieux/sshfs@sha256:" + "a" * 64,
+        "registry.example/pure:1@sha256:" + "a" * 64,
+    ],
+)
+def test_a_plugin_is_known_again_whatever_form_its_reference_has(remote):
+    engine = FakeEngine()
+    check = converge(engine, True, remote=remote, alias="plugin")
+    real = converge(engine, remote=remote, alias="plugin")
+    again = converge(engine, remote=remote, alias="plugin")
+    assert verbs(again) == []
+    assert check.values["reference"] == real.values["reference"] == again.values["reference"]
+    assert real.plan.after["reference"] == again.plan.before["reference"]
+
+
 @pytest.mark.parametrize("check_mode", [True, False])
 @pytest.mark.parametrize(
     ("privileges", "missing"),
