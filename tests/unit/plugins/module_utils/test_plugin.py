@@ -239,6 +239,39 @@ def test_a_failed_change_brings_settings_and_state_back(failing):
     assert after.raw["Config"] == before.raw["Config"]
 
 
+DEAD = EngineError("Cannot enable", "dial unix rclone.sock: no such file or directory", status=500)
+
+
+def test_the_way_back_is_tried_again_while_the_engine_still_starts_the_plugin_itself():
+    engine = FakeEngine(plugins=[plugin_inspect()])
+    engine.fail["enable_plugin"] = [DEAD, DEAD, DEAD]
+    with pytest.raises(VolumesError, match="The plugin is again as it was before"):
+        converge(engine, settings={"RCLONE_VERBOSE": "2"})
+    assert engine.plugin("rclone:latest").enabled
+    assert "RCLONE_VERBOSE=0" in engine.plugin("rclone:latest").raw["Settings"]["Env"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"), [({"args": "--bad"}, "one empty word"), ({"RCLONE_VERBOSE": "x"}, "Bringing back")]
+)
+def test_a_way_back_that_fails_to_the_end_says_so(settings, told):
+    engine = FakeEngine(plugins=[plugin_inspect()])
+    engine.fail["enable_plugin"] = [DEAD] * 4
+    with pytest.raises(
+        VolumesError, match=f"Bringing back what was before failed, too.*{told}|{told} what was"
+    ) as caught:
+        converge(engine, settings=settings)
+    assert ("one empty word" in str(caught.value)) is (told == "one empty word")
+
+
+@pytest.mark.parametrize(("args", "warned"), [("", True), ("-v", False), ("--x", False)])
+def test_taking_the_arguments_away_is_told_before(args, warned):
+    plugin = plugin_inspect()
+    plugin["Settings"]["Args"] = ["-v"]
+    warnings = converge(FakeEngine(plugins=[plugin]), True, settings={"args": args}).plan.warnings
+    assert any("one empty word" in warning for warning in warnings) is warned
+
+
 def test_when_the_way_back_fails_too_both_are_told():
     engine = FakeEngine()
     engine.fail["enable_plugin"] = EngineError("Cannot enable", "first cause", status=500)
@@ -301,3 +334,15 @@ def test_secrets_are_hidden():
     assert outcome.values["settings"]["API_TOKEN"] == "********"
     shown = masked_inspect(Plugin.from_inspect(raw), [])
     assert "API_TOKEN=********" in shown["Settings"]["Env"]
+
+
+@pytest.mark.parametrize("listed", ["args", "args.value"])
+def test_secret_arguments_are_hidden_word_by_word(listed):
+    raw = plugin_inspect()
+    raw["Settings"]["Args"] = ["--password=s3cret", "-v"]
+    engine = FakeEngine(plugins=[raw])
+    outcome = converge(engine, True, settings={"args": "--password=s3cret1"}, secret_settings=[listed])
+    assert "s3cret" not in repr(outcome)
+    assert outcome.values["plugin"]["Settings"]["Args"] == ["********"]
+    shown = masked_inspect(Plugin.from_inspect(raw), [])
+    assert shown["Settings"]["Args"] == ["--password=s3cret", "-v"]
