@@ -40,7 +40,7 @@ class Reference:
     def recorded(self) -> str:
         """The form in which the engine records what a plugin was installed from.
 
-        Other than in the plugin's name, Docker Hub is spelled out, and a tag beside a digest is dropped (20.10 to 28.5).
+        Other than in a plugin's name, Docker Hub is spelled out, and a tag beside a digest is dropped (20.10 to 28.5).
         """
         end = f"@{self.digest}" if self.digest else f":{self.tag}"
         return f"{self.domain}/{self.path}{end}"
