@@ -32,11 +32,13 @@ def config_file(content: Any, format: str, path: str) -> str:  # noqa: A002 - th
     raise AnsibleFilterError(message)
 
 
-def config_file_errors(files: Any, with_content: bool = True, noun: str = "config file") -> list[str]:
+def config_file_errors(
+    files: Any, with_content: bool = True, noun: str = "config file", folders: Any = None
+) -> list[str]:
     """Return what is wrong with the config files, one message for each fault."""
     if isinstance(files, (str, Mapping)) or not isinstance(files, Sequence):
         return [f"{noun}s: must be a list of mappings, each with a path."]
-    return problems(_revealed(files), with_content=with_content, noun=noun)
+    return problems(_revealed(files), with_content=with_content, noun=noun, folders=folders)
 
 
 def _revealed(value: Any) -> Any:

@@ -174,11 +174,18 @@ def render(content: object, file_format: str, path: str) -> str:
     return _written(content, file_format, path)
 
 
-def problems(files: Sequence[object], *, with_content: bool = True, noun: str = "config file") -> list[str]:
+def problems(
+    files: Sequence[object],
+    *,
+    with_content: bool = True,
+    noun: str = "config file",
+    folders: Sequence[object] | None = None,
+) -> list[str]:
     """Return what is wrong with a list of config files, each `{path, format, content, mode, directory_mode, ...}`.
 
     Every fault of every file is listed, so that one run tells all. `with_content=False` looks at paths and modes
-    only, for files that are to be removed, and for folders; `noun` says what they are. Nothing of a file's content
+    only, for files that are to be removed, and for folders; `noun` says what they are. `folders` are paths of folders
+    that come along: none of them, and no other file's folder, may be where a file is to be. Nothing of a file's content
     is in the list.
     """
     found: list[str] = []
@@ -198,7 +205,22 @@ def problems(files: Sequence[object], *, with_content: bool = True, noun: str = 
         found += _mode_problems(entry, f"{noun} {name}")
         if with_content:
             found += _content_problems(entry, name)
+    if folders is not None:
+        found += _place_problems(seen, {str(folder) for folder in folders}, noun)
     return found
+
+
+def _place_problems(files: set[str], folders: set[str], noun: str) -> list[str]:
+    taken = folders.union(*(_folders_above(path) for path in files | folders))
+    return [
+        f"{noun} {path}: its path is also that of a folder in the lists. Correct one of the paths."
+        for path in sorted(files & taken)
+    ]
+
+
+def _folders_above(path: str) -> set[str]:
+    parts = path.split("/")
+    return {"/".join(parts[:length]) for length in range(2, len(parts))}
 
 
 def _mode_problems(entry: Mapping[object, object], name: str) -> list[str]:

@@ -10,6 +10,7 @@ with the object and the action in it, and nothing else; what is missing becomes 
 from __future__ import annotations
 
 import re
+import time
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -31,6 +32,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._volume import L
 try:
     import docker
     import requests
+    import urllib3
 except ImportError:
     SDK_IMPORT_ERROR: str | None = traceback.format_exc()
 else:
@@ -47,6 +49,11 @@ else:
 
 # Create and Mount of a driver may take 2 minutes, other driver calls 1 minute (20.10 to 28.5), registries as long.
 SLOW_CALL_SECONDS = 180
+
+# When a plugin has ended right after its start, the engine goes on starting it by itself for some 15 s. Meanwhile
+# enabling it fails with these words, or the plugin is enabled all of a sudden (20.10 to 28.5).
+_STARTED_BY_ENGINE = ("id already in use", "cannot start a container that has stopped")
+_START_TRIES, _START_PAUSE_SECONDS = 6, 3
 
 # Pulling a plugin by digest panics dockerd before these fixes (measured on 20.10.24; fixed in February 2024).
 _DIGEST_SAFE = (25, 0, 3)
@@ -71,6 +78,7 @@ class Connection:
 def connect(connection: Connection) -> Engine:
     """Return the engine at `connection`. Raises EngineUnreachableError and InvalidInputError."""
     what = f"Cannot reach the Docker Engine at {connection.docker_host}"
+    _check(connection)
     try:
         client = _Client(
             base_url=_base_url(connection),
@@ -82,7 +90,8 @@ def connect(connection: Connection) -> Engine:
         client.version()
     except docker.errors.TLSParameterError as exc:
         raise InvalidInputError(what, f"the TLS options are wrong: {_first_line(exc)}", "Correct them") from exc
-    except (docker.errors.DockerException, requests.exceptions.RequestException, OSError) as exc:
+    # ValueError: what Python's own parsers say of an address that is none.
+    except (docker.errors.DockerException, requests.exceptions.RequestException, OSError, ValueError) as exc:
         raise _unreachable(what, connection, exc) from exc
     except Exception as exc:
         # paramiko raises errors of its own, which need not be installed to be raised: told apart by their module.
@@ -219,13 +228,12 @@ class Engine:
             self._client.configure_plugin(name, [f"{key}={value}" for key, value in settings.items()])
 
     def enable_plugin(self, name: str, timeout: int) -> None:
-        """Start the plugin."""
-        what = f"Cannot enable the plugin '{name}'"
-        try:
-            with self._call(what, slow=True):
-                self._client.enable_plugin(name, timeout)
-        except EngineError as exc:
-            raise EngineError(what, exc.why, _enable_way_out(exc.why), status=exc.status) from exc
+        """Start the plugin; that it was started by somebody else meanwhile is as good."""
+        for _try in range(_START_TRIES - 1):
+            if self._start_plugin(name, timeout, last=False):
+                return
+            time.sleep(_START_PAUSE_SECONDS)
+        self._start_plugin(name, timeout, last=True)
 
     def disable_plugin(self, name: str, *, force: bool = False) -> None:
         """Stop the plugin; the engine asks for `force` as soon as one volume of it is known."""
@@ -248,6 +256,20 @@ class Engine:
 
     # Inside
 
+    def _start_plugin(self, name: str, timeout: int, *, last: bool) -> bool:
+        """Return whether the plugin is enabled; no where the engine itself is at it and there is a try left."""
+        what = f"Cannot enable the plugin '{name}'"
+        try:
+            with self._call(what, slow=True):
+                self._client.enable_plugin(name, timeout)
+        except EngineError as exc:
+            if exc.status == HTTPStatus.CONFLICT:
+                return True
+            if not last and any(words in exc.why for words in _STARTED_BY_ENGINE):
+                return False
+            raise EngineError(what, exc.why, _enable_way_out(exc.why), status=exc.status) from exc
+        return True
+
     @contextmanager
     def _call(self, what: str, *, slow: bool = False) -> Iterator[None]:
         before = self._client.timeout
@@ -257,13 +279,18 @@ class Engine:
             yield
         except docker.errors.APIError as exc:
             raise EngineError(what, _explanation(exc), status=exc.status_code) from exc
-        except requests.exceptions.Timeout as exc:
+        # What breaks inside a stream comes as urllib3's own: the SDK reads it past requests (5.0.3 to 7.x).
+        except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError) as exc:
             raise EngineError(
                 what,
                 f"the engine did not answer within {self._client.timeout} seconds",
                 "Look at the engine's log: a driver or a registry may hang. The option 'timeout' gives more time",
             ) from exc
-        except (requests.exceptions.RequestException, docker.errors.DockerException) as exc:
+        except (
+            requests.exceptions.RequestException,
+            urllib3.exceptions.HTTPError,
+            docker.errors.DockerException,
+        ) as exc:
             raise EngineUnreachableError(
                 what, f"the connection to the engine broke: {_first_line(_root(exc))}", "Look at the engine's log"
             ) from exc
@@ -289,6 +316,17 @@ class Engine:
         raise EngineError(
             what, f"the registry {remote.domain} has '{remote}', but it is no plugin", "Check the option 'remote'"
         )
+
+
+def _check(connection: Connection) -> None:
+    if not re.match(r"(?:auto|[0-9]+\.[0-9]+)\Z", connection.api_version):
+        raise InvalidInputError(
+            "The option 'api_version' is invalid",
+            f"'{connection.api_version}' is no version of the API",
+            "Give one such as 1.41, or 'auto'",
+        )
+    if connection.timeout < 1:
+        raise InvalidInputError("The option 'timeout' is invalid", "it is below 1", "Give seconds")
 
 
 def _base_url(connection: Connection) -> str:
@@ -329,6 +367,13 @@ def _unreachable(what: str, connection: Connection, exc: Exception) -> EngineUnr
     if isinstance(root, (FileNotFoundError, ConnectionRefusedError)):
         why = "there is no such socket" if isinstance(root, FileNotFoundError) else "nothing listens there"
         return EngineUnreachableError(what, why, "Install and start Docker on this host, or correct 'docker_host'")
+    if isinstance(root, NameError):
+        # With use_ssh_client, too, docker 5.0.3 to 7.x find their ssh adapter only where paramiko is.
+        return EngineUnreachableError(
+            what, "ssh:// needs the Python library paramiko", "Install it where the module runs (python3-paramiko)"
+        )
+    if isinstance(exc, docker.errors.APIError):
+        return EngineUnreachableError(what, _explanation(exc), "Check 'api_version', 'docker_host' and the TLS options")
     if isinstance(exc, docker.errors.InvalidVersion):
         return EngineUnreachableError(what, _first_line(exc), "Correct 'api_version'")
     return EngineUnreachableError(
@@ -344,7 +389,8 @@ def _root(exc: BaseException) -> BaseException:
         nested = [arg for arg in exc.args if isinstance(arg, BaseException)]
         reason = getattr(exc, "reason", None)
         below = [exc.__cause__, reason, *nested, exc.__context__]
-        exc = next((one for one in below if isinstance(one, BaseException)), exc)
+        # TypeError: urllib3 1.26 first calls Python's HTTPConnection in the way of Python 2, which says nothing here.
+        exc = next((one for one in below if isinstance(one, BaseException) and not isinstance(one, TypeError)), exc)
     return exc
 
 
@@ -367,6 +413,8 @@ def _names_driver(why: str) -> bool:
 
 def _registry_way_out(remote: Reference, why: str) -> str:
     words = why.lower()
+    if "already exists" in words:
+        return "Somebody else installed it at the same moment: run the task again"
     if "unauthorized" in words or "denied" in words or "no basic auth" in words:
         return f"Log in to {remote.domain} with the right password ('docker login', as the user who runs the task)"
     if "unknown" in words or "not found" in words:
@@ -375,6 +423,9 @@ def _registry_way_out(remote: Reference, why: str) -> str:
 
 
 def _enable_way_out(why: str) -> str:
-    if "no such file or directory" in why.lower():
+    # "dial unix /run/docker/plugins/.../x.sock: connect: no such file or directory": it was started, and has ended.
+    if "no such file or directory" in why.lower() and "dial unix" not in why:
         return "Make the mount sources of the plugin first: the engine never makes them"
-    return "Look at the engine's log for what the plugin said, and check its config file and settings"
+    return (
+        "The plugin does not answer: look at the engine's log for what it said, and check its config file and settings"
+    )

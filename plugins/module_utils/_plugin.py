@@ -30,8 +30,10 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._reference impor
 )
 from ansible_collections.voltainer.volumes.plugins.module_utils._secrets import MASK, secret_keys
 from ansible_collections.voltainer.volumes.plugins.module_utils._settings import (
+    NO_EMPTY_ARGS,
     changed_settings,
     current_settings,
+    empties_args,
     parse_settings,
     shown_settings,
 )
@@ -100,7 +102,8 @@ def parse_plugin(params: Mapping[str, Any]) -> PluginWanted:
         remote=reference,
         state=cast("State", params["state"]),
         settings=parse_settings(params.get("settings")),
-        secret_settings=tuple(params.get("secret_settings") or ()),
+        # `DEBUG.value` is the engine's other name for `DEBUG`.
+        secret_settings=tuple(name.removesuffix(".value") for name in params.get("secret_settings") or ()),
         approved=parse_approved(params.get("privileges")),
         enable_timeout=params["enable_timeout"],
     )
@@ -143,12 +146,16 @@ def shown_plugin(plugin: Plugin, secret_settings: Iterable[str]) -> dict[str, An
 
 
 def masked_inspect(plugin: Plugin, secret_settings: Iterable[str]) -> dict[str, Any]:
-    """Return the engine's inspect of the plugin with the values of secret environment variables hidden."""
+    """Return the engine's inspect of the plugin with the values of secret variables and secret arguments hidden."""
     settings = dict(plugin.raw["Settings"])
     config = dict(plugin.raw["Config"])
     names = {env["Name"]: "" for env in config.get("Env") or ()}
     hidden = secret_keys(names, secret_settings)
     settings["Env"] = [_masked_env(text, hidden) for text in settings.get("Env") or ()]
+    args = (config.get("Args") or {}).get("Name") or ""
+    if settings.get("Args") and secret_keys({args: ""}, secret_settings):
+        # Nobody can tell which of the words are secret, nor would Ansible know a word where it knows the whole text.
+        settings["Args"] = [MASK]
     return {**plugin.raw, "Settings": settings}
 
 
@@ -171,9 +178,11 @@ def _changes(wanted: PluginWanted, plugin: Plugin) -> dict[str, str]:
 
 
 def _check_identity(wanted: PluginWanted, plugin: Plugin) -> None:
-    if wanted.remote is None or plugin.reference == str(wanted.remote):
+    if wanted.remote is None:
         return
     installed = parse_reference(plugin.reference) if plugin.reference else None
+    if installed is not None and installed.recorded == wanted.remote.recorded:
+        return
     what = f"Cannot bring the plugin '{plugin.name}' to state '{wanted.state}'"
     if installed is None or installed.repository != wanted.remote.repository:
         raise RefusedError(
@@ -202,7 +211,7 @@ def _plan_install(wanted: PluginWanted, found: PluginFound) -> Plan:
     after = {
         "exists": True,
         "name": wanted.alias,
-        "reference": str(wanted.remote),
+        "reference": wanted.remote.recorded,
         "enabled": enable,
         "settings": shown_settings(wanted.settings or {}, wanted.secret_settings),
         "privileges": [privilege.as_result() for privilege in asked],
@@ -227,7 +236,7 @@ def _plan_change(wanted: PluginWanted, plugin: Plugin, found: PluginFound) -> Pl
             *_set_steps(wanted, changes),
             *_enable_steps(wanted, enabled_after and (stop or not plugin.enabled)),
         ),
-        warnings=_granted_warnings(wanted, plugin),
+        warnings=_granted_warnings(wanted, plugin) + _args_warnings(plugin, changes),
     )
 
 
@@ -301,3 +310,7 @@ def _granted_warnings(wanted: PluginWanted, plugin: Plugin) -> tuple[str, ...]:
     if not beyond:
         return ()
     return (f"The installed plugin '{plugin.name}' has privileges that the task does not approve:\n{as_yaml(beyond)}",)
+
+
+def _args_warnings(plugin: Plugin, changes: Mapping[str, str]) -> tuple[str, ...]:
+    return (f"Plugin '{plugin.name}': {NO_EMPTY_ARGS}",) if empties_args(changes, plugin.raw) else ()

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from typing import Any
 
@@ -24,10 +24,16 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._plugin import (
 )
 from ansible_collections.voltainer.volumes.plugins.module_utils._privileges import from_config, from_engine
 from ansible_collections.voltainer.volumes.plugins.module_utils._settings import (
+    NO_EMPTY_ARGS,
     changed_settings,
     current_settings,
+    empties_args,
     shown_settings,
 )
+
+# Where a plugin did not start with new settings, the engine's own tries to start it can still be under way, and spoil
+# the first try with the old ones (26.1 and 28.5: it fails after 13 s, and the next one works).
+_ENABLE_AGAIN_TRIES = 3
 
 
 def converge_plugin(engine: Engine, wanted: PluginWanted, check_mode: bool) -> Outcome:
@@ -139,7 +145,22 @@ def _restore(engine: Engine, wanted: PluginWanted, before: Plugin | None) -> Non
     if changed:
         engine.set_plugin(wanted.alias, changed)
     if before.enabled and (changed or not now.enabled):
+        _enable_again(engine, wanted, emptied=empties_args(changed, before.raw))
+
+
+def _enable_again(engine: Engine, wanted: PluginWanted, *, emptied: bool) -> None:
+    for _try in range(_ENABLE_AGAIN_TRIES - 1):
+        with suppress(EngineError):
+            engine.enable_plugin(wanted.alias, wanted.enable_timeout)
+            return
+    try:
         engine.enable_plugin(wanted.alias, wanted.enable_timeout)
+    except EngineError as exc:
+        if not emptied:
+            raise
+        why = f"{exc.why} ({NO_EMPTY_ARGS})"
+        way_out = "Set arguments that the plugin takes, or remove and install it"
+        raise EngineError(exc.what, why, way_out, status=exc.status) from exc
 
 
 def _there(engine: Engine, wanted: PluginWanted) -> Plugin:
@@ -154,7 +175,7 @@ def _values(wanted: PluginWanted, plugin: Plugin | None, found: PluginFound) -> 
     settings = current_settings(plugin.raw) if plugin else {}
     return {
         "plugin": masked_inspect(plugin, wanted.secret_settings) if plugin else None,
-        "reference": plugin.reference if plugin else (str(wanted.remote) if wanted.remote else None),
+        "reference": plugin.reference if plugin else (wanted.remote.recorded if wanted.remote else None),
         "privileges": [privilege.as_result() for privilege in privileges],
         "settings": shown_settings(settings, wanted.secret_settings),
     }

@@ -36,8 +36,17 @@ class Reference:
             return f"{self.domain}/{self.path}"
         return self.path.removeprefix("library/")
 
+    @property
+    def recorded(self) -> str:
+        """The form in which the engine records what a plugin was installed from.
+
+        Other than in a plugin's name, Docker Hub is spelled out, and a tag beside a digest is dropped (20.10 to 28.5).
+        """
+        end = f"@{self.digest}" if self.digest else f":{self.tag}"
+        return f"{self.domain}/{self.path}{end}"
+
     def __str__(self) -> str:
-        """Return the form that the engine is asked for and that it shows."""
+        """Return the form that the engine is asked for, and that it shows in names."""
         tag = f":{self.tag}" if self.tag else ""
         digest = f"@{self.digest}" if self.digest else ""
         return f"{self.repository}{tag}{digest}"

@@ -38,7 +38,8 @@ options:
   state:
     description:
       - V(present) installs the plugin; a fresh one stays disabled, an enabled one stays enabled.
-      - V(enabled) installs it and enables it.
+      - V(enabled) installs it and enables it. Of a run that is killed in the middle, it makes up for everything at the
+        next, while V(present) cannot know that the plugin was enabled before.
       - V(disabled) installs it and disables it.
       - V(absent) disables and removes it. Refused while it has volumes.
     type: str
@@ -53,6 +54,8 @@ options:
         error. For a plugin that is not yet installed this is known only after the pull, so not in check mode; it is
         then removed again.
       - An enabled plugin is disabled, set and enabled again, only where a value differs.
+      - The engine cannot take the arguments of an installed plugin away. An empty C(args) starts it with one empty
+        word, which some plugins refuse.
       - Values whose name tells of a secret (such as C(API_TOKEN)) are hidden in all output. O(secret_settings) names
         others.
     type: dict
@@ -130,10 +133,12 @@ plugin:
     PluginReference: docker.io/rclone/docker-volume-rclone:amd64
     Settings: {Args: ["-v"], Devices: [], Env: ["RCLONE_VERBOSE=0"], Mounts: []}
 reference:
-  description: The reference that the plugin was installed from, or in check mode would be.
+  description:
+    - The reference that the plugin was installed from, or in check mode would be, as the engine records it, with
+      C(docker.io) spelled out.
   returned: success
   type: str
-  sample: rclone/docker-volume-rclone:amd64
+  sample: docker.io/rclone/docker-volume-rclone:amd64
 privileges:
   description: What the plugin has, or before an install asks for, as the engine words it.
   returned: success

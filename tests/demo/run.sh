@@ -25,3 +25,4 @@ if ! grep -q 'changed=0 ' "$log" || grep -qE '(changed|failed|unreachable)=[1-9]
     exit 1
 fi
 step "4. The data outlives its containers" proof.yml
+printf '\nThe host stays up, and the next "make demo" finds it. "make clean" takes everything away.\n'

@@ -72,7 +72,10 @@ def container(name, volume, driver="local", state="running", read_write=True):
 
 
 class FakeEngine:
-    """The methods of Engine. `calls` are those that change something; `fail[method]` is raised once by that method."""
+    """The methods of Engine. `calls` are those that change something.
+
+    `fail[method]` is raised once by that method; of a list, each error once, and None lets a call pass.
+    """
 
     def __init__(self, volumes=(), plugins=(), containers=(), offered=RCLONE_PRIVILEGES):
         self.volumes_by_name = {raw["Name"]: raw for raw in volumes}
@@ -119,7 +122,9 @@ class FakeEngine:
     def pull_plugin(self, remote, alias, offered):
         self._changing("pull_plugin", str(remote), alias)
         assert tuple(offered) == self.offered
-        self.plugins_by_name[alias] = plugin_inspect(Name=alias, PluginReference=str(remote), Enabled=False)
+        # As dockerd 20.10 to 28.5 record it: Docker Hub spelled out, and no tag beside a digest.
+        reference = f"{remote.domain}/{remote.path}" + (f"@{remote.digest}" if remote.digest else f":{remote.tag}")
+        self.plugins_by_name[alias] = plugin_inspect(Name=alias, PluginReference=reference, Enabled=False)
 
     def set_plugin(self, name, settings):
         self._changing("set_plugin", name, dict(settings))
@@ -147,7 +152,11 @@ class FakeEngine:
 
     def _changing(self, *call):
         self.calls.append(call)
-        error = self.fail.pop(call[0], None)
+        error = self.fail.get(call[0])
+        if isinstance(error, list):
+            error = error.pop(0) if error else None
+        else:
+            self.fail.pop(call[0], None)
         if error:
             raise error
 

@@ -281,6 +281,26 @@ def test_folders_are_called_so() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("paths", "folders", "wrong"),
+    [
+        (["/srv/a", "/srv/b/c"], ["/srv", "/srv/b", "/srv/d"], []),
+        (["/srv/a", "/srv/a/b"], [], ["/srv/a"]),
+        (["/srv/a/b/c", "/srv/a"], [], ["/srv/a"]),
+        (["/srv/a"], ["/srv/a"], ["/srv/a"]),
+        (["/srv/a"], ["/srv/a/b/c"], ["/srv/a"]),
+        (["/srv/a", "/srv/ab/c"], ["/srv/ab"], []),
+    ],
+)
+def test_a_file_cannot_be_where_a_folder_is_to_be(paths: list[str], folders: list[str], wrong: list[str]) -> None:
+    files = [{"path": path} for path in paths]
+    assert problems(files, with_content=False, folders=folders) == [
+        f"config file {path}: its path is also that of a folder in the lists. Correct one of the paths."
+        for path in wrong
+    ]
+    assert problems(files, with_content=False) == []
+
+
 def test_contents_of_files_to_remove_are_not_looked_at() -> None:
     assert problems([{"path": "/a"}, {"path": "/b", "content": {SECRET}}], with_content=False) == []
     assert len(problems([{"path": "a"}], with_content=False)) == 1

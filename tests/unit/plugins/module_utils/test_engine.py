@@ -11,10 +11,12 @@ import json
 import threading
 import time
 import warnings
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import docker
 import pytest
+import requests
 from ansible_collections.voltainer.volumes.plugins.module_utils import _engine
 from ansible_collections.voltainer.volumes.plugins.module_utils._engine import (
     Connection,
@@ -41,6 +43,14 @@ REMOTE = parse_reference(RCLONE["PluginReference"])
 VOLUME = {"Name": "reports", "Driver": "local", "Options": None, "Labels": None, "Mountpoint": "/m", "Scope": "local"}
 
 
+@dataclass
+class Broken:
+    """A stream that sends `first` and then breaks off, or hangs for `rest` seconds before."""
+
+    first: bytes
+    rest: float | None
+
+
 class Answers(ThreadingHTTPServer):
     """An HTTP server on the loopback address that answers "METHOD /path" from a table of (status, body).
 
@@ -62,18 +72,25 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
         self.server.requests.append(f"{self.command} {path} {body}".strip())
         answer = self.server.answers[f"{self.command} {path.partition('?')[0]}"]
+        if isinstance(answer, Broken):
+            self._start(200)
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(answer.first), answer.first))
+            answer = answer.rest
         if not isinstance(answer, tuple):
             time.sleep(answer or 0)
             self.close_connection = True
             return
         status, content = answer
         chunk = content if isinstance(content, bytes) else json.dumps(content).encode()
+        self._start(status)
+        for piece in (chunk, b"") if chunk else (b"",):
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+
+    def _start(self, status):
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
-        for piece in (chunk, b"") if chunk else (b"",):
-            self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
 
     do_GET = do_POST = do_DELETE = answer  # noqa: N815  # the names that http.server looks for
 
@@ -308,6 +325,27 @@ def test_errors_of_a_pull_are_read_out_of_the_stream(engine):
         made.pull_plugin(REMOTE, "rclone:latest", ())
 
 
+@pytest.mark.parametrize(
+    ("rest", "kind", "words"),
+    [
+        (None, EngineUnreachableError, "the connection to the engine broke"),
+        (3, EngineError, "did not answer within 1 seconds"),
+    ],
+)
+def test_a_pull_that_breaks_off_in_its_stream_is_no_crash(engine, monkeypatch, rest, kind, words):
+    monkeypatch.setattr(_engine, "SLOW_CALL_SECONDS", 1)
+    made, _server = engine({"POST /plugins/pull": Broken(b'{"status": "Pulling"}\r\n', rest)})
+    with pytest.raises(kind, match=words):
+        made.pull_plugin(REMOTE, "rclone:latest", RCLONE_PRIVILEGES)
+
+
+def test_a_pull_that_somebody_else_was_quicker_with_does_not_blame_the_registry(engine):
+    events = json.dumps({"error": 'plugin "rclone:latest" already exists'}).encode()
+    made, _server = engine({"POST /plugins/pull": (200, events)})
+    with pytest.raises(EngineError, match=r"already exists. Somebody else installed it"):
+        made.pull_plugin(REMOTE, "rclone:latest", RCLONE_PRIVILEGES)
+
+
 def test_set_sends_pairs(engine):
     made, server = engine({"POST /plugins/rclone:latest/set": (204, b"")})
     made.set_plugin("rclone:latest", {"args": "-v --x", "config.source": "/srv"})
@@ -325,6 +363,44 @@ def test_enable_passes_its_timeout_on(engine):
     made, server = engine({"POST /plugins/rclone:latest/enable": (200, b"")})
     made.enable_plugin("rclone:latest", 7)
     assert server.requests == ["POST /plugins/rclone:latest/enable?timeout=7"]
+
+
+def test_enable_of_a_plugin_that_ended_at_once_does_not_blame_the_mount_sources(engine):
+    text = "dial unix /run/docker/plugins/5f1c/rclone.sock: connect: no such file or directory"
+    made, _server = engine({"POST /plugins/rclone:latest/enable": (500, message(text))})
+    with pytest.raises(EngineError, match="The plugin does not answer"):
+        made.enable_plugin("rclone:latest", 0)
+
+
+def test_enable_takes_an_enabled_plugin_as_done(engine):
+    text = "plugin already enabled: plugin rclone:latest is enabled"
+    made, server = engine({"POST /plugins/rclone:latest/enable": (409, message(text))})
+    made.enable_plugin("rclone:latest", 0)
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "error creating containerd container: id already in use",
+        "OCI runtime start failed: cannot start a container that has stopped: unknown",
+    ],
+)
+def test_enable_waits_for_the_engines_own_tries_to_start_the_plugin(engine, monkeypatch, text):
+    made, server = engine({"POST /plugins/rclone:latest/enable": (500, message(text))})
+    pauses = []
+
+    def pause(seconds):
+        pauses.append(seconds)
+        if len(pauses) == 2:
+            server.answers["POST /plugins/rclone:latest/enable"] = (200, b"")
+
+    monkeypatch.setattr("ansible_collections.voltainer.volumes.plugins.module_utils._engine.time.sleep", pause)
+    made.enable_plugin("rclone:latest", 0)
+    assert len(server.requests) == 3
+    server.answers["POST /plugins/rclone:latest/enable"] = (500, message(text))
+    with pytest.raises(EngineError, match=text):
+        made.enable_plugin("rclone:latest", 0)
 
 
 def test_disable_can_be_forced_with_every_version_of_the_sdk(engine):
@@ -396,6 +472,11 @@ def connection(**changes):
         ({"api_version": "1.41"}, EngineUnreachableError, "there is no such socket"),
         ({"docker_host": "tcp://127.0.0.1:1"}, EngineUnreachableError, "tcp://127.0.0.1:1: nothing listens there"),
         ({"docker_host": "ftp://x"}, EngineUnreachableError, "ftp"),
+        ({"docker_host": "tcp://127.0.0.1:port"}, EngineUnreachableError, "Check 'docker_host'"),
+        ({"docker_host": "http://[::1"}, EngineUnreachableError, "Check 'docker_host'"),
+        ({"api_version": ""}, InvalidInputError, "'' is no version of the API"),
+        ({"api_version": "v1.41"}, InvalidInputError, "'v1.41' is no version of the API"),
+        ({"timeout": 0}, InvalidInputError, "'timeout' is invalid: it is below 1"),
         (
             {"docker_host": "tcp://127.0.0.1:1", "validate_certs": True, "ca_path": "/nope"},
             InvalidInputError,
@@ -473,3 +554,32 @@ def test_certificates_of_the_options_count_and_not_those_of_the_environment(monk
     settings = client.merge_environment_settings("https://127.0.0.1:1", {}, None, None, None)
     client.close()
     assert settings["verify"] == files["ca_path"]
+
+
+def test_the_engines_own_words_about_a_version_that_it_does_not_know_are_told(engine):
+    _made, server = engine({"GET /v9.99/version": (400, message("client version 9.99 is too new"))})
+    at = connection(docker_host=f"tcp://127.0.0.1:{server.server_port}", api_version="9.99")
+    with pytest.raises(EngineUnreachableError, match=r"client version 9.99 is too new. Check 'api_version'"):
+        connect(at)
+
+
+def test_ssh_without_paramiko_says_so(monkeypatch):
+    def without(**_options):
+        # Chained as the SDK does it.
+        raise docker.errors.DockerException("Install paramiko") from NameError("name 'SSHHTTPAdapter' is not defined")
+
+    monkeypatch.setattr(_engine, "_Client", without)
+    with pytest.raises(EngineUnreachableError, match="needs the Python library paramiko"):
+        connect(connection(docker_host="ssh://root@host"))
+
+
+def test_the_cause_of_a_broken_connection_is_not_what_urllib3_tried_first(engine):
+    made, _server = engine({})
+    broken = requests.exceptions.ConnectionError("closed")
+    broken.__context__ = ConnectionResetError("Connection reset by peer")
+    broken.__context__.__context__ = TypeError("getresponse() got an unexpected keyword argument 'buffering'")
+    with (
+        pytest.raises(EngineUnreachableError, match="the connection to the engine broke: Connection reset by peer"),
+        made._call("Cannot look"),
+    ):
+        raise broken

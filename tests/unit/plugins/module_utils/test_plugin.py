@@ -117,6 +117,26 @@ def test_steps_in_check_mode_for_real_and_again(start, state, settings, expected
         assert again.plan.before["enabled"] is {"enabled": True, "disabled": False}.get(state, bool(start))
 
 
+@pytest.mark.parametrize(
+    "remote",
+    [
+        "pure",
+        "docker.io/vieux/sshfs:1",
+        "vieux/sshfs",
+        "vieux/sshfs@sha256:" + "a" * 64,
+        "registry.example/pure:1@sha256:" + "a" * 64,
+    ],
+)
+def test_a_plugin_is_known_again_whatever_form_its_reference_has(remote):
+    engine = FakeEngine()
+    check = converge(engine, True, remote=remote, alias="plugin")
+    real = converge(engine, remote=remote, alias="plugin")
+    again = converge(engine, remote=remote, alias="plugin")
+    assert verbs(again) == []
+    assert check.values["reference"] == real.values["reference"] == again.values["reference"]
+    assert real.plan.after["reference"] == again.plan.before["reference"]
+
+
 @pytest.mark.parametrize("check_mode", [True, False])
 @pytest.mark.parametrize(
     ("privileges", "missing"),
@@ -271,6 +291,39 @@ def test_a_fresh_plugin_is_set_only_where_a_default_differs_and_gets_its_time_to
     ]
 
 
+DEAD = EngineError("Cannot enable", "dial unix rclone.sock: no such file or directory", status=500)
+
+
+def test_the_way_back_is_tried_again_while_the_engine_still_starts_the_plugin_itself():
+    engine = FakeEngine(plugins=[plugin_inspect()])
+    engine.fail["enable_plugin"] = [DEAD, DEAD, DEAD]
+    with pytest.raises(VolumesError, match="The plugin is again as it was before"):
+        converge(engine, settings={"RCLONE_VERBOSE": "2"})
+    assert engine.plugin("rclone:latest").enabled
+    assert "RCLONE_VERBOSE=0" in engine.plugin("rclone:latest").raw["Settings"]["Env"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"), [({"args": "--bad"}, "one empty word"), ({"RCLONE_VERBOSE": "x"}, "Bringing back")]
+)
+def test_a_way_back_that_fails_to_the_end_says_so(settings, told):
+    engine = FakeEngine(plugins=[plugin_inspect()])
+    engine.fail["enable_plugin"] = [DEAD] * 4
+    with pytest.raises(
+        VolumesError, match=f"Bringing back what was before failed, too.*{told}|{told} what was"
+    ) as caught:
+        converge(engine, settings=settings)
+    assert ("one empty word" in str(caught.value)) is (told == "one empty word")
+
+
+@pytest.mark.parametrize(("args", "warned"), [("", True), ("-v", False), ("--x", False)])
+def test_taking_the_arguments_away_is_told_before(args, warned):
+    plugin = plugin_inspect()
+    plugin["Settings"]["Args"] = ["-v"]
+    warnings = converge(FakeEngine(plugins=[plugin]), True, settings={"args": args}).plan.warnings
+    assert any("one empty word" in warning for warning in warnings) is warned
+
+
 def test_when_the_way_back_fails_too_both_are_told():
     engine = FakeEngine()
     engine.fail["enable_plugin"] = EngineError("Cannot enable", "first cause", status=500)
@@ -363,3 +416,15 @@ def test_secrets_of_an_install_are_hidden(check_mode):
     outcome = converge(FakeEngine(), check_mode, settings={"API_TOKEN": "s3cret", "args": "-v"})
     assert outcome.plan.after["settings"] == {"API_TOKEN": "********", "args": "-v"}
     assert "s3cret" not in repr(outcome)
+
+
+@pytest.mark.parametrize("listed", ["args", "args.value"])
+def test_secret_arguments_are_hidden_word_by_word(listed):
+    raw = plugin_inspect()
+    raw["Settings"]["Args"] = ["--password=s3cret", "-v"]
+    engine = FakeEngine(plugins=[raw])
+    outcome = converge(engine, True, settings={"args": "--password=s3cret1"}, secret_settings=[listed])
+    assert "s3cret" not in repr(outcome)
+    assert outcome.values["plugin"]["Settings"]["Args"] == ["********"]
+    shown = masked_inspect(Plugin.from_inspect(raw), [])
+    assert shown["Settings"]["Args"] == ["--password=s3cret", "-v"]

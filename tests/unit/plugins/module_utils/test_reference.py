@@ -42,6 +42,21 @@ def test_reference_is_spelled_as_the_engine_shows_it(text, shown):
 
 
 @pytest.mark.parametrize(
+    ("text", "recorded"),
+    [
+        ("pure", "docker.io/library/pure:latest"),
+        ("vieux/sshfs", "docker.io/vieux/sshfs:latest"),
+        ("docker.io/vieux/sshfs:1", "docker.io/vieux/sshfs:1"),
+        ("registry.example:5000/pure:1.0", "registry.example:5000/pure:1.0"),
+        (f"registry.example:5000/pure@{DIGEST}", f"registry.example:5000/pure@{DIGEST}"),
+        (f"registry.example:5000/pure:1.0@{DIGEST}", f"registry.example:5000/pure@{DIGEST}"),
+    ],
+)
+def test_reference_as_the_engine_records_it(text, recorded):
+    assert parse_reference(text).recorded == recorded
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "",

@@ -25,6 +25,7 @@ from .fake_engine import RCLONE, plugin_inspect
         (True, "true"),
         (False, "false"),
         (["-v", "--x=1"], "-v --x=1"),
+        (["-v", True, 2], "-v true 2"),
         ([], ""),
     ],
 )
@@ -32,7 +33,7 @@ def test_values_become_strings(value, text):
     assert parse_settings({"KEY": value}) == {"KEY": text}
 
 
-@pytest.mark.parametrize("value", [None, {"a": 1}, ["a b"], [None]])
+@pytest.mark.parametrize("value", [None, {"a": 1}, ["a b"], [None], [["-v"]]])
 def test_values_that_are_none(value):
     with pytest.raises(InvalidInputError, match="'KEY' in the option 'settings'"):
         parse_settings({"KEY": value})
