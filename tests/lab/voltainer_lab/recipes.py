@@ -29,6 +29,7 @@ _HOST_PACKAGES = (
     "fuse3",
     "iproute2",
     "iptables",
+    "openssh-client",
     "openssh-server",
     "procps",
     "python3",
