@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The voltainer.volumes developers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The role on this machine, as far as it goes without an engine: it writes files, and must not show their content."""
+"""The role on this machine, with an engine that only answers: it writes files, and must not show their content."""
 
 from __future__ import annotations
 
@@ -15,12 +15,20 @@ from pathlib import Path
 
 import checkout
 import pytest
+from ansible_collections.voltainer.volumes.tests.unit.plugins.module_utils.engine_server import serving
+from ansible_collections.voltainer.volumes.tests.unit.plugins.module_utils.fake_engine import plugin_inspect
 
 SECRET = "hunter2zqx"
+INSTALLED = plugin_inspect(Name="some/plugin:latest", PluginReference="docker.io/some/plugin:latest")
 
 
-def run_role(folder: Path, *arguments: str, **variables: object) -> str:
-    """Run the role with the config file that holds the secret, and return all that Ansible printed."""
+def run_role(folder: Path, *arguments: str, code: int = 0, **variables: object) -> str:
+    """Run the role with the config file that holds the secret, its plugin installed, and return what was printed."""
+    with serving({"GET /plugins/some/plugin:latest/json": (200, INSTALLED)}) as server:
+        return _run_role(folder, f"tcp://127.0.0.1:{server.server_port}", *arguments, code=code, **variables)
+
+
+def _run_role(folder: Path, at: str, *arguments: str, code: int, **variables: object) -> str:
     file = {
         "path": str(folder / "etc" / "pure.json"),
         "format": "json",
@@ -32,7 +40,7 @@ def run_role(folder: Path, *arguments: str, **variables: object) -> str:
         "hosts": "localhost",
         "connection": "local",
         "gather_facts": False,
-        "module_defaults": {"group/voltainer.volumes.docker": {"docker_host": f"unix://{folder}/none.sock"}},
+        "module_defaults": {"group/voltainer.volumes.docker": {"docker_host": at, "api_version": "1.41"}},
         "roles": ["voltainer.volumes.storage_plugin"],
     }
     (folder / "play.yml").write_text(json.dumps([play]))
@@ -52,7 +60,7 @@ def run_role(folder: Path, *arguments: str, **variables: object) -> str:
             "ANSIBLE_COLLECTIONS_PATH": str(checkout.link()),
         },
     )
-    assert result.returncode == 2, result.stdout + result.stderr
+    assert result.returncode == code, result.stdout + result.stderr
     return result.stdout + result.stderr
 
 
@@ -64,7 +72,6 @@ def test_a_written_file_is_closed_and_its_content_is_never_shown(tmp_path: Path,
         written.write_text(before)
         written.chmod(0o644)
     shown = run_role(tmp_path, "--diff")
-    assert "there is no such socket" in shown
     assert json.loads(written.read_text()) == {"FlashArrays": [{"APIToken": SECRET}]}
     assert written.stat().st_mode & 0o777 == 0o600
     assert SECRET not in shown
@@ -78,7 +85,7 @@ def test_check_mode_shows_no_content_and_writes_nothing(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_not_valid_is_told_before_anything_is_written_and_without_its_content(tmp_path: Path) -> None:
-    shown = run_role(tmp_path, content=f'{{"APIToken": "{SECRET}",}}')
+    shown = run_role(tmp_path, code=2, content=f'{{"APIToken": "{SECRET}",}}')
     assert "Nothing was changed on this host" in shown
     assert "not valid JSON" in shown
     assert SECRET not in shown
