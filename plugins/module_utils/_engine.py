@@ -288,6 +288,12 @@ class Engine:
             urllib3.exceptions.HTTPError,
             docker.errors.DockerException,
         ) as exc:
+            if "Credentials store error" in str(exc):
+                raise EngineError(
+                    what,
+                    f"the password for the registry cannot be read: {_first_line(_root(exc))}",
+                    "Check the ~/.docker/config.json of the user who runs the task",
+                ) from exc
             raise EngineUnreachableError(
                 what, f"the connection to the engine broke: {_first_line(_root(exc))}", "Look at the engine's log"
             ) from exc

@@ -516,3 +516,14 @@ def test_the_cause_of_a_broken_connection_is_not_what_urllib3_tried_first(engine
         made._call("Cannot look"),
     ):
         raise broken
+
+
+def test_a_credential_helper_that_is_missing_is_no_broken_connection(engine):
+    made, _server = engine({})
+    # As the SDK raises it, from its own error in docker.credentials.
+    helper = docker.errors.DockerException("docker-credential-x not installed or not available in PATH")
+    with (
+        pytest.raises(EngineError, match=r"cannot be read: docker-credential-x not installed.*config\.json"),
+        made._call("Cannot look up the privileges"),
+    ):
+        raise docker.errors.DockerException("Credentials store error: InitializationError(...)") from helper
