@@ -8,11 +8,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import json
-import threading
-import time
 import warnings
-from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import docker
 import pytest
@@ -31,6 +27,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._errors import (
 from ansible_collections.voltainer.volumes.plugins.module_utils._plugin import Plugin
 from ansible_collections.voltainer.volumes.plugins.module_utils._reference import parse_reference
 
+from .answers import Answers, Broken
 from .fake_engine import RCLONE, RCLONE_PRIVILEGES, container, plugin_inspect
 
 DIGEST = "sha256:" + "a" * 64
@@ -43,61 +40,6 @@ REMOTE = parse_reference(RCLONE["PluginReference"])
 VOLUME = {"Name": "reports", "Driver": "local", "Options": None, "Labels": None, "Mountpoint": "/m", "Scope": "local"}
 
 
-@dataclass
-class Broken:
-    """A stream that sends `first` and then breaks off, or hangs for `rest` seconds before."""
-
-    first: bytes
-    rest: float | None
-
-
-class Answers(ThreadingHTTPServer):
-    """An HTTP server on the loopback address that answers "METHOD /path" from a table of (status, body).
-
-    A body of bytes is sent as it is, in chunks, as the engine streams; an answer None breaks the connection, a number
-    of seconds hangs. `requests` are those after the connection was made.
-    """
-
-    def __init__(self, answers):
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.answers = answers
-        self.requests = []
-
-
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def answer(self):
-        path = self.path.replace("/v1.41", "")
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
-        self.server.requests.append(f"{self.command} {path} {body}".strip())
-        answer = self.server.answers[f"{self.command} {path.partition('?')[0]}"]
-        if isinstance(answer, Broken):
-            self._start(200)
-            self.wfile.write(b"%x\r\n%s\r\n" % (len(answer.first), answer.first))
-            answer = answer.rest
-        if not isinstance(answer, tuple):
-            time.sleep(answer or 0)
-            self.close_connection = True
-            return
-        status, content = answer
-        chunk = content if isinstance(content, bytes) else json.dumps(content).encode()
-        self._start(status)
-        for piece in (chunk, b"") if chunk else (b"",):
-            self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
-
-    def _start(self, status):
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Transfer-Encoding", "chunked")
-        self.end_headers()
-
-    do_GET = do_POST = do_DELETE = answer  # noqa: N815  # the names that http.server looks for
-
-    def log_message(self, *_args):
-        """Say nothing."""
-
-
 @pytest.fixture
 def engine():
     """Return a function that makes an Engine, connected to a server with the given answers."""
@@ -105,11 +47,7 @@ def engine():
 
         def make(answers, version="20.10.24+dfsg1"):
             server = Answers({"GET /version": (200, {"Version": version, "ApiVersion": "1.41"}), **answers})
-            thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-            thread.start()
-            stack.callback(server.server_close)
-            stack.callback(thread.join)
-            stack.callback(server.shutdown)
+            stack.enter_context(server.serving())
             made = connect(
                 connection(docker_host=f"tcp://127.0.0.1:{server.server_port}", api_version="1.41", timeout=1)
             )

@@ -1,0 +1,80 @@
+# Copyright (c) 2026, The voltainer.volumes developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A small HTTP server that answers as an engine does, for tests that go over the real SDK."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+import time
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+@dataclass
+class Broken:
+    """A stream that sends `first` and then breaks off, or hangs for `rest` seconds before."""
+
+    first: bytes
+    rest: float | None
+
+
+class Answers(ThreadingHTTPServer):
+    """An HTTP server on the loopback address that answers "METHOD /path" from a table of (status, body).
+
+    A body of bytes is sent as it is, in chunks, as the engine streams; an answer None breaks the connection, a number
+    of seconds hangs. `requests` are those after the connection was made.
+    """
+
+    def __init__(self, answers):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.answers = answers
+        self.requests = []
+
+    @contextlib.contextmanager
+    def serving(self):
+        """Answer in a thread of its own as long as the block runs."""
+        thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield self
+        finally:
+            self.shutdown()
+            thread.join()
+            self.server_close()
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def answer(self):
+        path = self.path.replace("/v1.41", "")
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
+        self.server.requests.append(f"{self.command} {path} {body}".strip())
+        answer = self.server.answers[f"{self.command} {path.partition('?')[0]}"]
+        if isinstance(answer, Broken):
+            self._start(200)
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(answer.first), answer.first))
+            answer = answer.rest
+        if not isinstance(answer, tuple):
+            time.sleep(answer or 0)
+            self.close_connection = True
+            return
+        status, content = answer
+        chunk = content if isinstance(content, bytes) else json.dumps(content).encode()
+        self._start(status)
+        for piece in (chunk, b"") if chunk else (b"",):
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+
+    def _start(self, status):
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+
+    do_GET = do_POST = do_DELETE = answer  # noqa: N815  # the names that http.server looks for
+
+    def log_message(self, *_args):
+        """Say nothing."""
