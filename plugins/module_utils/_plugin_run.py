@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any
 
@@ -30,10 +30,6 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._settings import
     empties_args,
     shown_settings,
 )
-
-# Where a plugin did not start with new settings, the engine's own tries to start it can still be under way, and spoil
-# the first try with the old ones (26.1 and 28.5: it fails after 13 s, and the next one works).
-_ENABLE_AGAIN_TRIES = 3
 
 
 def converge_plugin(engine: Engine, wanted: PluginWanted, check_mode: bool) -> Outcome:
@@ -149,10 +145,6 @@ def _restore(engine: Engine, wanted: PluginWanted, before: Plugin | None) -> Non
 
 
 def _enable_again(engine: Engine, wanted: PluginWanted, *, emptied: bool) -> None:
-    for _try in range(_ENABLE_AGAIN_TRIES - 1):
-        with suppress(EngineError):
-            engine.enable_plugin(wanted.alias, wanted.enable_timeout)
-            return
     try:
         engine.enable_plugin(wanted.alias, wanted.enable_timeout)
     except EngineError as exc:

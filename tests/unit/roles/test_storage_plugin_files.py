@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The voltainer.volumes developers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The role on this machine, with a plugin that is there already: it writes files, and must not show their content."""
+"""The role on this machine, with an engine that only answers: it writes files, and must not show their content."""
 
 from __future__ import annotations
 
@@ -15,18 +15,20 @@ from pathlib import Path
 
 import checkout
 import pytest
-from ansible_collections.voltainer.volumes.tests.unit.plugins.module_utils.answers import Answers
-from ansible_collections.voltainer.volumes.tests.unit.plugins.module_utils.fake_engine import RCLONE
+from ansible_collections.voltainer.volumes.tests.unit.plugins.module_utils.engine_server import serving
+from ansible_collections.voltainer.volumes.tests.unit.plugins.module_utils.fake_engine import plugin_inspect
 
 SECRET = "hunter2zqx"
-ENGINE = {
-    "GET /version": (200, {"Version": "26.1.5", "ApiVersion": "1.41"}),
-    "GET /plugins/rclone:latest/json": (200, RCLONE),
-}
+INSTALLED = plugin_inspect(Name="some/plugin:latest", PluginReference="docker.io/some/plugin:latest")
 
 
 def run_role(folder: Path, *arguments: str, code: int = 0, **variables: object) -> str:
-    """Run the role with the config file that holds the secret, and return all that Ansible printed."""
+    """Run the role with the config file that holds the secret, its plugin installed, and return what was printed."""
+    with serving({"GET /plugins/some/plugin:latest/json": (200, INSTALLED)}) as server:
+        return _run_role(folder, f"tcp://127.0.0.1:{server.server_port}", *arguments, code=code, **variables)
+
+
+def _run_role(folder: Path, at: str, *arguments: str, code: int, **variables: object) -> str:
     file = {
         "path": str(folder / "etc" / "pure.json"),
         "format": "json",
@@ -34,51 +36,35 @@ def run_role(folder: Path, *arguments: str, code: int = 0, **variables: object) 
         "owner": pwd.getpwuid(os.getuid()).pw_name,
         "group": grp.getgrgid(os.getgid()).gr_name,
     }
-    given = {
-        "ansible_python_interpreter": sys.executable,
-        "storage_plugin_remote": RCLONE["PluginReference"],
-        "storage_plugin_alias": "rclone",
-        "storage_plugin_config_files": [{**file, **variables}],
-    }
-    (folder / "given.json").write_text(json.dumps(given))
     play = {
         "hosts": "localhost",
         "connection": "local",
         "gather_facts": False,
+        "module_defaults": {"group/voltainer.volumes.docker": {"docker_host": at, "api_version": "1.41"}},
         "roles": ["voltainer.volumes.storage_plugin"],
     }
     (folder / "play.yml").write_text(json.dumps([play]))
-    with Answers(ENGINE).serving() as engine:
-        result = subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "ansible",
-                "playbook",
-                "-vvv",
-                "-e",
-                f"@{folder}/given.json",
-                *arguments,
-                "play.yml",
-            ],
-            check=False,
-            capture_output=True,
-            text=True,
-            cwd=folder,
-            env={
-                "PATH": os.environ["PATH"],
-                "HOME": str(folder),
-                "LC_ALL": "C.UTF-8",
-                "ANSIBLE_HOME": str(folder / "ansible"),
-                "ANSIBLE_COLLECTIONS_PATH": str(checkout.link()),
-                "DOCKER_HOST": f"tcp://127.0.0.1:{engine.server_port}",
-            },
-        )
+    given = {"storage_plugin_remote": "some/plugin", "storage_plugin_config_files": [{**file, **variables}]}
+    (folder / "given.json").write_text(json.dumps(given | {"ansible_python_interpreter": sys.executable}))
+    result = subprocess.run(
+        [sys.executable, "-m", "ansible", "playbook", "-vvv", "-e", f"@{folder}/given.json", *arguments, "play.yml"],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        env={
+            "PATH": os.environ["PATH"],
+            "HOME": str(folder),
+            "LC_ALL": "C.UTF-8",
+            "ANSIBLE_HOME": str(folder / "ansible"),
+            "ANSIBLE_COLLECTIONS_PATH": str(checkout.link()),
+        },
+    )
     assert result.returncode == code, result.stdout + result.stderr
     return result.stdout + result.stderr
 
 
-@pytest.mark.parametrize("before", [None, f'{{"old": "{SECRET}"}}'])
+@pytest.mark.parametrize("before", [None, '{"FlashArrays": []}', f'{{"old": "{SECRET}"}}'])
 def test_a_written_file_is_closed_and_its_content_is_never_shown(tmp_path: Path, before: str | None) -> None:
     written = tmp_path / "etc" / "pure.json"
     if before is not None:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The voltainer.volumes developers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A small HTTP server that answers as an engine does, for tests that go over the real SDK."""
+"""A small HTTP server that answers as engines do, for tests that go through the real SDK."""
 
 from __future__ import annotations
 
@@ -32,18 +32,6 @@ class Answers(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.answers = answers
         self.requests = []
-
-    @contextlib.contextmanager
-    def serving(self):
-        """Answer in a thread of its own as long as the block runs."""
-        thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield self
-        finally:
-            self.shutdown()
-            thread.join()
-            self.server_close()
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -78,3 +66,17 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_args):
         """Say nothing."""
+
+
+@contextlib.contextmanager
+def serving(answers, version="20.10.24+dfsg1"):
+    """Run a server with these answers, and one to the question for the engine's version."""
+    server = Answers({"GET /version": (200, {"Version": version, "ApiVersion": "1.41"}), **answers})
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
