@@ -1,3 +1,6 @@
+# Copyright (c) 2026, The voltainer.volumes developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Which capabilities a lab's host gets: named one by one, since no engine's word for "all" works everywhere.
 
 Where this machine itself is without a capability (a container, a small virtual machine), Docker 20.10 fails on `ALL`,
