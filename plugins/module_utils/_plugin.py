@@ -102,8 +102,7 @@ def parse_plugin(params: Mapping[str, Any]) -> PluginWanted:
         remote=reference,
         state=cast("State", params["state"]),
         settings=parse_settings(params.get("settings")),
-        # `DEBUG.value` is the engine's other name for `DEBUG`.
-        secret_settings=tuple(name.removesuffix(".value") for name in params.get("secret_settings") or ()),
+        secret_settings=tuple(params.get("secret_settings") or ()),
         approved=parse_approved(params.get("privileges")),
         enable_timeout=params["enable_timeout"],
     )

@@ -17,15 +17,20 @@ _SECRET_NAME = re.compile(
     r"|(?<![a-z])pass(?![a-z])",
     re.IGNORECASE,
 )
+# What the engine lets one put after the name of a setting: of a variable or the arguments, of a mount, of a device.
+_SETTING_FIELD = re.compile(r"\.(?:value|source|path)\Z")
 # The `o` option of the local driver carries mount(8) options; those of cifs hold the password.
 _MOUNT_OPTIONS = "o"
 _MOUNT_PASSWORD = re.compile(r"(?<![^,])(pass(?:word2?)?=)([^,]*)", re.IGNORECASE)
 
 
 def secret_keys(values: Mapping[str, object], listed: Iterable[str] = ()) -> frozenset[str]:
-    """Return the keys of `values` that are secret: those in `listed`, and those whose name says so."""
-    named = set(listed)
-    return frozenset(key for key in values if key in named or _SECRET_NAME.search(key))
+    """Return the keys of `values` that are secret: those in `listed`, and those whose name says so.
+
+    A setting of a plugin is the same with its field and without (`DEBUG` and `DEBUG.value`), whichever is listed.
+    """
+    named = {_SETTING_FIELD.sub("", name) for name in listed}
+    return frozenset(key for key in values if _SETTING_FIELD.sub("", key) in named or _SECRET_NAME.search(key))
 
 
 def secret_values(values: Mapping[str, object], listed: Iterable[str] = ()) -> frozenset[str]:

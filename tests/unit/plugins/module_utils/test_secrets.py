@@ -76,3 +76,10 @@ def test_masking_hides_every_secret_key_and_nothing_else(values, listed):
             assert shown[key] == MASK
         elif key != "o":
             assert shown[key] == value
+
+
+@pytest.mark.parametrize("listed", ["DEBUG", "DEBUG.value"])
+@pytest.mark.parametrize("key", ["DEBUG", "DEBUG.value"])
+def test_a_setting_is_secret_under_each_of_its_names(key, listed):
+    assert secret_values({key: "x", "other.value": "y"}, [listed]) == {"x"}
+    assert mask({key: "x", "other.value": "y"}, [listed]) == {key: MASK, "other.value": "y"}
