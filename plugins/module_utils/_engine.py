@@ -90,17 +90,19 @@ def connect(connection: Connection) -> Engine:
             tls=_tls_config(connection),
             use_ssh_client=connection.use_ssh_client,
         )
-        client.version()
+        if connection.api_version != "auto":
+            # With "auto" the client has asked already; without, nothing has reached the engine yet.
+            client.version()
     except docker.errors.TLSParameterError as exc:
         raise InvalidInputError(what, f"the TLS options are wrong: {_first_line(exc)}", "Correct them") from exc
     # ValueError: what Python's own parsers say of an address that is none.
     except (docker.errors.DockerException, requests.exceptions.RequestException, OSError, ValueError) as exc:
-        raise _unreachable(what, connection, exc) from exc
+        raise _unreachable(what, exc) from exc
     except Exception as exc:
         # paramiko raises errors of its own, which need not be installed to be raised: told apart by their module.
         if type(exc).__module__.partition(".")[0] != "paramiko":
             raise
-        raise _unreachable(what, connection, exc) from exc
+        raise _unreachable(what, exc) from exc
     return Engine(client)
 
 
@@ -360,7 +362,7 @@ def _tls_config(connection: Connection) -> Any:
         ) from exc
 
 
-def _unreachable(what: str, connection: Connection, exc: Exception) -> EngineUnreachableError:
+def _unreachable(what: str, exc: Exception) -> EngineUnreachableError:
     root = _root(exc)
     # Told by type and not by errno: that of an SSLError is OpenSSL's own.
     if isinstance(root, PermissionError):

@@ -9,6 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+# What a diff shows of something that does not exist.
+ABSENT: Mapping[str, Any] = {"exists": False}
+
 
 @dataclass(frozen=True)
 class Step:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import InvalidInputError, RefusedError
-from ansible_collections.voltainer.volumes.plugins.module_utils._plan import Plan, Step
+from ansible_collections.voltainer.volumes.plugins.module_utils._plan import ABSENT, Plan, Step
 from ansible_collections.voltainer.volumes.plugins.module_utils._privileges import (
     ALL,
     Approved,
@@ -28,14 +28,13 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._reference impor
     parse_alias,
     parse_reference,
 )
-from ansible_collections.voltainer.volumes.plugins.module_utils._secrets import MASK, secret_keys
+from ansible_collections.voltainer.volumes.plugins.module_utils._secrets import MASK, mask, secret_keys
 from ansible_collections.voltainer.volumes.plugins.module_utils._settings import (
     NO_EMPTY_ARGS,
     changed_settings,
     current_settings,
     empties_args,
     parse_settings,
-    shown_settings,
 )
 from ansible_collections.voltainer.volumes.plugins.module_utils._usage import Use, listed
 
@@ -108,15 +107,8 @@ def parse_plugin(params: Mapping[str, Any]) -> PluginWanted:
     )
 
 
-def needs_install(wanted: PluginWanted, plugin: Plugin | None) -> bool:
-    """Return whether the plan will pull the plugin, and so needs to know what it asks for."""
-    return plugin is None and wanted.state != "absent" and wanted.remote is not None
-
-
-def stops(wanted: PluginWanted, plugin: Plugin | None) -> bool:
+def stops(wanted: PluginWanted, plugin: Plugin) -> bool:
     """Return whether the plan will disable or remove the plugin, and so needs to know who uses it."""
-    if plugin is None:
-        return False
     return wanted.state == "absent" or (
         plugin.enabled and (wanted.state == "disabled" or bool(_changes(wanted, plugin)))
     )
@@ -126,7 +118,7 @@ def plan_plugin(wanted: PluginWanted, found: PluginFound) -> Plan:
     """Return what must be done. Raises InvalidInputError and RefusedError where it must not."""
     plugin = found.plugin
     if plugin is None:
-        return _nothing() if wanted.state == "absent" else _plan_install(wanted, found)
+        return Plan(ABSENT, ABSENT) if wanted.state == "absent" else _plan_install(wanted, found)
     _check_identity(wanted, plugin)
     if wanted.state == "absent":
         return _plan_remove(wanted, plugin, found)
@@ -140,7 +132,7 @@ def shown_plugin(plugin: Plugin, secret_settings: Iterable[str]) -> dict[str, An
         "name": plugin.name,
         "reference": plugin.reference,
         "enabled": plugin.enabled,
-        "settings": shown_settings(current_settings(plugin.raw), secret_settings),
+        "settings": mask(current_settings(plugin.raw), secret_settings),
     }
 
 
@@ -166,10 +158,6 @@ def _masked_env(text: str, hidden: Iterable[str]) -> str:
 def _name_of(reference: Reference) -> str:
     # What dockerd 26.1 calls a plugin that is pulled by digest and without an alias.
     return str(Reference(reference.domain, reference.path, reference.tag or "latest"))
-
-
-def _nothing() -> Plan:
-    return Plan(before={"exists": False}, after={"exists": False})
 
 
 def _changes(wanted: PluginWanted, plugin: Plugin) -> dict[str, str]:
@@ -212,11 +200,11 @@ def _plan_install(wanted: PluginWanted, found: PluginFound) -> Plan:
         "name": wanted.alias,
         "reference": wanted.remote.recorded,
         "enabled": enable,
-        "settings": shown_settings(wanted.settings or {}, wanted.secret_settings),
+        "settings": mask(wanted.settings or {}, wanted.secret_settings),
         "privileges": [privilege.as_result() for privilege in asked],
     }
     set_step, enable_step = _set_steps(wanted, wanted.settings or {}), _enable_steps(wanted, enable)
-    return Plan({"exists": False}, after, (pull, *set_step, *enable_step), _privilege_warnings(wanted, asked))
+    return Plan(ABSENT, after, (pull, *set_step, *enable_step), _privilege_warnings(wanted, asked))
 
 
 def _plan_change(wanted: PluginWanted, plugin: Plugin, found: PluginFound) -> Plan:
@@ -226,12 +214,12 @@ def _plan_change(wanted: PluginWanted, plugin: Plugin, found: PluginFound) -> Pl
     if stop:
         _check_unmounted(plugin, found, "disable" if not changes else "change the settings of")
     before = shown_plugin(plugin, wanted.secret_settings)
-    settings = shown_settings({**current_settings(plugin.raw), **changes}, wanted.secret_settings)
+    settings = mask({**current_settings(plugin.raw), **changes}, wanted.secret_settings)
     return Plan(
         before=before,
         after={**before, "enabled": enabled_after, "settings": settings},
         steps=(
-            *((Step("disable", f"Disable the plugin '{plugin.name}'"),) if stop else ()),
+            *_disable_steps(plugin, stop),
             *_set_steps(wanted, changes),
             *_enable_steps(wanted, enabled_after and (stop or not plugin.enabled)),
         ),
@@ -256,7 +244,6 @@ def _plan_remove(wanted: PluginWanted, plugin: Plugin, found: PluginFound) -> Pl
             " reached, and their names stay taken",
             volumes=sorted(found.volumes),
         )
-    disable = (Step("disable", f"Disable the plugin '{plugin.name}'"),) if plugin.enabled else ()
     # Until its next start the engine refuses to remove a plugin that has volumes; afterwards it has forgotten them, and
     # nobody can list the volumes of a disabled plugin (26.1.5).
     unseen = (
@@ -265,8 +252,8 @@ def _plan_remove(wanted: PluginWanted, plugin: Plugin, found: PluginFound) -> Pl
     )
     return Plan(
         before=shown_plugin(plugin, wanted.secret_settings),
-        after={"exists": False},
-        steps=(*disable, Step("remove", f"Remove the plugin '{plugin.name}'")),
+        after=ABSENT,
+        steps=(*_disable_steps(plugin, plugin.enabled), Step("remove", f"Remove the plugin '{plugin.name}'")),
         warnings=() if plugin.enabled else unseen,
     )
 
@@ -280,6 +267,10 @@ def _check_unmounted(plugin: Plugin, found: PluginFound, verb: str) -> None:
             "Stop these containers first, and start them again afterwards",
             users=[use.as_result() for use in mounted],
         )
+
+
+def _disable_steps(plugin: Plugin, disable: bool) -> tuple[Step, ...]:
+    return (Step("disable", f"Disable the plugin '{plugin.name}'"),) if disable else ()
 
 
 def _set_steps(wanted: PluginWanted, settings: Mapping[str, str]) -> tuple[Step, ...]:

@@ -18,17 +18,16 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._plugin import (
     PluginFound,
     PluginWanted,
     masked_inspect,
-    needs_install,
     plan_plugin,
     stops,
 )
 from ansible_collections.voltainer.volumes.plugins.module_utils._privileges import from_config, from_engine
+from ansible_collections.voltainer.volumes.plugins.module_utils._secrets import mask
 from ansible_collections.voltainer.volumes.plugins.module_utils._settings import (
     NO_EMPTY_ARGS,
     changed_settings,
     current_settings,
     empties_args,
-    shown_settings,
 )
 
 
@@ -45,9 +44,11 @@ def converge_plugin(engine: Engine, wanted: PluginWanted, check_mode: bool) -> O
 def observe_plugin(engine: Engine, wanted: PluginWanted) -> PluginFound:
     """Look at the plugin by its name, and only where the plan needs it, at the registry or at who uses it."""
     plugin = engine.plugin(wanted.alias)
-    if needs_install(wanted, plugin) and wanted.remote is not None:
+    if plugin is None:
+        if wanted.state == "absent" or wanted.remote is None:
+            return PluginFound(None)
         return PluginFound(None, offered=engine.privileges(wanted.remote))
-    if plugin is None or not stops(wanted, plugin):
+    if not stops(wanted, plugin):
         return PluginFound(plugin)
     volumes = engine.volumes_of(plugin) if wanted.state == "absent" else ()
     return PluginFound(plugin, uses=engine.users_of_driver(plugin.name), volumes=volumes)
@@ -55,15 +56,13 @@ def observe_plugin(engine: Engine, wanted: PluginWanted) -> PluginFound:
 
 def apply_plugin(engine: Engine, wanted: PluginWanted, found: PluginFound, plan: Plan) -> Plugin | None:
     """Carry the plan out; return the plugin as it then is."""
-    rest = plan.steps
-    if rest[0].verb == "pull" and wanted.remote is not None:
-        engine.pull_plugin(wanted.remote, wanted.alias, rest[0].arguments["offered"])
-        rest = rest[1:]
-        undo = _undoing(engine, wanted, None)
-    else:
-        undo = _undoing(engine, wanted, found.plugin)
-    with undo:
-        for step in rest:
+    steps = plan.steps
+    if steps[0].verb == "pull" and wanted.remote is not None:
+        # Not yet within the undoing: where the pull fails, a plugin of that name is somebody else's.
+        engine.pull_plugin(wanted.remote, wanted.alias, steps[0].arguments["offered"])
+        steps = steps[1:]
+    with _undoing(engine, wanted, found.plugin):
+        for step in steps:
             _apply_step(engine, wanted, step)
     return engine.plugin(wanted.alias)
 
@@ -169,5 +168,5 @@ def _values(wanted: PluginWanted, plugin: Plugin | None, found: PluginFound) -> 
         "plugin": masked_inspect(plugin, wanted.secret_settings) if plugin else None,
         "reference": plugin.reference if plugin else (wanted.remote.recorded if wanted.remote else None),
         "privileges": [privilege.as_result() for privilege in privileges],
-        "settings": shown_settings(settings, wanted.secret_settings),
+        "settings": mask(settings, wanted.secret_settings),
     }

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Union
 
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import InvalidInputError, RefusedError
+from ansible_collections.voltainer.volumes.plugins.module_utils._settings import settable
 
 ALL = "all"
 
@@ -68,8 +69,7 @@ def from_config(config: Mapping[str, Any], *, fixed_only: bool = False) -> tuple
     places = [("mount", "source", config.get("Mounts")), ("device", "path", linux.get("Devices"))]
     for name, field, items in places:
         for item in items or ():
-            settable = field in (item.get("Settable") or ())
-            if item.get(field.title()) is not None and not (fixed_only and settable):
+            if item.get(field.title()) is not None and not (fixed_only and settable(item, field)):
                 found.append(Privilege(name, (item[field.title()],)))
     if linux.get("AllowAllDevices"):
         found.append(Privilege("allow-all-devices", ("true",)))

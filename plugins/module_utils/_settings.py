@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import InvalidInputError
-from ansible_collections.voltainer.volumes.plugins.module_utils._secrets import mask
+from ansible_collections.voltainer.volumes.plugins.module_utils._strings import scalar_string
 
 # Measured on 20.10, 26.1 and 28.5: `args=` becomes [""], and the plugin is started with one empty word.
 NO_EMPTY_ARGS = (
@@ -72,13 +72,13 @@ def changed_settings(plugin: str, wanted: Mapping[str, str], inspect: Mapping[st
     errors = [_error(name, known) for name in wanted if name not in known or not known[name].settable]
     twice = _named_twice(wanted, known)
     if errors or twice:
-        settable = sorted({setting.key for setting in known.values() if setting.settable})
+        choices = sorted({setting.key for setting in known.values() if setting.settable})
         raise InvalidInputError(
             f"Cannot set the plugin '{plugin}'",
             "; ".join([*errors, *twice]),
-            f"It can be set: {', '.join(settable) if settable else 'nothing'}",
+            f"It can be set: {', '.join(choices) if choices else 'nothing'}",
         )
-    return {known[name].key: value for name, value in wanted.items() if not _same(known[name], value)}
+    return {known[name].key: value for name, value in wanted.items() if known[name].current != value}
 
 
 def empties_args(changes: Mapping[str, str], inspect: Mapping[str, Any]) -> bool:
@@ -87,22 +87,17 @@ def empties_args(changes: Mapping[str, str], inspect: Mapping[str, Any]) -> bool
     return any(value == "" and known[key].kind == "args" for key, value in changes.items())
 
 
-def shown_settings(settings: Mapping[str, str], secret: Iterable[str]) -> dict[str, str]:
-    """Return settings as they may be shown."""
-    return mask(settings, secret)
-
-
 def _setting_string(key: str, value: Any) -> str:
     what = f"The key '{key}' in the option 'settings' has an invalid value"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, (str, int, float)):
-        return str(value)
-    if isinstance(value, list) and all(isinstance(word, (str, int, float)) for word in value):
-        words = [_setting_string(key, word) for word in value]
+    text = scalar_string(value)
+    if text is not None:
+        return text
+    if isinstance(value, list):
+        words = [word for word in map(scalar_string, value) if word is not None]
         if any(" " in word for word in words):
             raise InvalidInputError(what, "a word has a space, and the engine divides words at spaces", "Avoid spaces")
-        return " ".join(words)
+        if len(words) == len(value):
+            return " ".join(words)
     raise InvalidInputError(
         what, f"it is of type {type(value).__name__}", "Give a string, or a list of words; an empty string is a value"
     )
@@ -113,7 +108,7 @@ def _envs(config: Mapping[str, Any], settings: Mapping[str, Any]) -> Iterable[Se
     for env in config.get("Env") or ():
         name = env["Name"]
         current = running.get(name, env.get("Value") or "")
-        yield Setting(name, (name, f"{name}.value"), "env", current, _settable(env, "value"))
+        yield Setting(name, (name, f"{name}.value"), "env", current, settable(env, "value"))
 
 
 def _mounts(config: Mapping[str, Any]) -> Iterable[Setting]:
@@ -121,7 +116,7 @@ def _mounts(config: Mapping[str, Any]) -> Iterable[Setting]:
         name = mount.get("Name")
         if name:
             key = f"{name}.source"
-            yield Setting(key, (key, name), "mount", mount.get("Source") or "", _settable(mount, "source"))
+            yield Setting(key, (key, name), "mount", mount.get("Source") or "", settable(mount, "source"))
 
 
 def _devices(config: Mapping[str, Any], settings: Mapping[str, Any]) -> Iterable[Setting]:
@@ -131,7 +126,7 @@ def _devices(config: Mapping[str, Any], settings: Mapping[str, Any]) -> Iterable
         if name:
             key = f"{name}.path"
             current = running.get(name, device.get("Path")) or ""
-            yield Setting(key, (key, name), "device", current, _settable(device, "path"))
+            yield Setting(key, (key, name), "device", current, settable(device, "path"))
 
 
 def _args(config: Mapping[str, Any], settings: Mapping[str, Any]) -> Iterable[Setting]:
@@ -139,20 +134,17 @@ def _args(config: Mapping[str, Any], settings: Mapping[str, Any]) -> Iterable[Se
     name = args.get("Name")
     if name:
         current = " ".join(settings.get("Args") or ())
-        yield Setting(name, (name, f"{name}.value"), "args", current, _settable(args, "value"))
+        yield Setting(name, (name, f"{name}.value"), "args", current, settable(args, "value"))
 
 
-def _settable(item: Mapping[str, Any], field: str) -> bool:
+def settable(item: Mapping[str, Any], field: str) -> bool:
+    """Return whether the plugin lets `field` (value, source, path) of an item of its `Config` be set."""
     return field in (item.get("Settable") or ())
 
 
 def _pair(text: str) -> tuple[str, str]:
     name, _equals, value = text.partition("=")
     return name, value
-
-
-def _same(setting: Setting, value: str) -> bool:
-    return setting.current == value
 
 
 def _error(name: str, known: Mapping[str, Setting]) -> str:

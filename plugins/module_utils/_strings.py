@@ -11,6 +11,13 @@ from typing import Any
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import InvalidInputError
 
 
+def scalar_string(value: Any) -> str | None:
+    """Return the string that Docker means by `value` (`true`, not `True`), or None where it is no single value."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, (str, int, float)) else None
+
+
 def option_strings(option: str, values: Mapping[str, Any] | None) -> dict[str, str] | None:
     """Return `values` with every value made the string that Docker means by it; None stays None.
 
@@ -41,10 +48,9 @@ def label_strings(option: str, values: Mapping[str, Any] | None) -> dict[str, st
 
 
 def _option_string(option: str, key: str, value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, (str, int, float)):
-        return str(value)
+    text = scalar_string(value)
+    if text is not None:
+        return text
     raise InvalidInputError(
         f"The key '{key}' in the option '{option}' has an invalid value",
         f"it is of type {type(value).__name__}, and Docker takes only strings",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import InvalidInputError, RefusedError
-from ansible_collections.voltainer.volumes.plugins.module_utils._plan import Plan, Step
+from ansible_collections.voltainer.volumes.plugins.module_utils._plan import ABSENT, Plan, Step
 from ansible_collections.voltainer.volumes.plugins.module_utils._reference import driver_key
 from ansible_collections.voltainer.volumes.plugins.module_utils._secrets import mask, mask_value, secret_keys
 from ansible_collections.voltainer.volumes.plugins.module_utils._strings import label_strings, option_strings
@@ -112,13 +112,7 @@ def differences(wanted: VolumeWanted, volume: Volume) -> Iterable[dict[str, Any]
 
 def shown_volume(volume: Volume, secret_options: Iterable[str]) -> dict[str, Any]:
     """Return the volume as a diff shows it."""
-    return {
-        "exists": True,
-        "name": volume.name,
-        "driver": volume.driver,
-        "driver_options": mask(volume.options or {}, secret_options),
-        "labels": dict(volume.labels or {}),
-    }
+    return _shown(volume.name, volume.driver, volume.options, volume.labels, secret_options)
 
 
 def masked_inspect(volume: Volume, secret_options: Iterable[str]) -> dict[str, Any]:
@@ -140,6 +134,22 @@ def in_use(name: str, users: Iterable[Use]) -> RefusedError:
     )
 
 
+def _shown(
+    name: str,
+    driver: str,
+    options: Mapping[str, str] | None,
+    labels: Mapping[str, str] | None,
+    secret_options: Iterable[str],
+) -> dict[str, Any]:
+    return {
+        "exists": True,
+        "name": name,
+        "driver": driver,
+        "driver_options": mask(options or {}, secret_options),
+        "labels": dict(labels or {}),
+    }
+
+
 def _checked_name(name: str, driver: str | None, state: State) -> str:
     if not name:
         # The engine would make an anonymous volume, a new one each time.
@@ -159,7 +169,7 @@ def _checked_name(name: str, driver: str | None, state: State) -> str:
 
 def _plan_absent(wanted: VolumeWanted, found: VolumeFound) -> Plan:
     if found.volume is None:
-        return Plan(before={"exists": False}, after={"exists": False})
+        return Plan(ABSENT, ABSENT)
     if wanted.driver is not None and driver_key(wanted.driver) != driver_key(found.volume.driver):
         raise RefusedError(
             f"Cannot remove the volume '{wanted.name}'",
@@ -170,23 +180,17 @@ def _plan_absent(wanted: VolumeWanted, found: VolumeFound) -> Plan:
         raise in_use(wanted.name, found.users)
     return Plan(
         before=shown_volume(found.volume, wanted.secret_options),
-        after={"exists": False},
+        after=ABSENT,
         steps=(Step("remove", f"Remove the volume '{wanted.name}' of the driver '{found.volume.driver}'"),),
     )
 
 
 def _plan_create(wanted: VolumeWanted, found: VolumeFound) -> Plan:
     driver = wanted.driver or LOCAL
-    after = {
-        "exists": True,
-        "name": wanted.name,
-        "driver": driver,
-        "driver_options": mask(wanted.driver_options or {}, wanted.secret_options),
-        "labels": dict(wanted.labels or {}),
-    }
+    after = _shown(wanted.name, driver, wanted.driver_options, wanted.labels, wanted.secret_options)
     warnings = () if found.driver_ready is not False else (missing_driver_words(driver),)
     step = Step("create", f"Create the volume '{wanted.name}' with the driver '{driver}'")
-    return Plan(before={"exists": False}, after=after, steps=(step,), warnings=warnings)
+    return Plan(before=ABSENT, after=after, steps=(step,), warnings=warnings)
 
 
 def missing_driver_words(driver: str) -> str:
