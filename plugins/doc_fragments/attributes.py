@@ -36,3 +36,22 @@ attributes:
     membership:
       - voltainer.volumes.docker
 """
+
+    INFO = r"""
+options: {}
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Changes nothing, in check mode or not.
+  diff_mode:
+    support: none
+    details:
+      - Changes nothing.
+  idempotent:
+    support: full
+  action_group:
+    support: full
+    membership:
+      - voltainer.volumes.docker
+"""

@@ -77,9 +77,22 @@ options:
     aliases: [tls_verify]
 requirements:
   - Python 3.9 or newer on the host that runs the module
-  - Docker SDK for Python (C(docker)) 5.0.3 or newer there; C(python3-docker) on Debian
   - Docker Engine 20.10 or newer
 notes:
   - The options, defaults and environment variables of the connection are those of the modules in
     C(community.docker), so that both can share their C(module_defaults).
+"""
+
+    # For modules that need the SDK only where the engine is not reached by its socket.
+    SOCKET = r"""
+options: {}
+requirements:
+  - Docker SDK for Python (C(docker)) 5.0.3 or newer there, where O(docker_host) is not a C(unix://) socket;
+    C(python3-docker) on Debian
+"""
+
+    SDK = r"""
+options: {}
+requirements:
+  - Docker SDK for Python (C(docker)) 5.0.3 or newer there; C(python3-docker) on Debian
 """

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -24,9 +25,11 @@ class VolumesError(Exception):
 
     def __str__(self) -> str:
         """Join the parts to "what: why. way out."."""
-        sentence = f"{self.what}: {_ended(self.why)}"
+        colon = "" if self.what.endswith("!") else ":"
+        gap = "" if self.why.startswith("\n") else " "
+        start = f"{self.what}{colon}{gap}{sentence(self.why)}"
         between = "\n" if "\n" in self.why else " "
-        return f"{sentence}{between}{_ended(self.way_out)}" if self.way_out else sentence
+        return f"{start}{between}{sentence(self.way_out)}" if self.way_out else start
 
 
 class InvalidInputError(VolumesError):
@@ -41,6 +44,14 @@ class EngineUnreachableError(VolumesError):
     """No engine answers at the given address, or not to us."""
 
 
+class SdkMissingError(VolumesError):
+    """The Docker SDK for Python is not there, and this connection needs it. `trace` says how its import failed."""
+
+    def __init__(self, trace: str) -> None:
+        super().__init__("Cannot reach the Docker Engine", "the Docker SDK for Python is missing")
+        self.trace = trace
+
+
 class EngineError(VolumesError):
     """The engine answered with an error. `status` is the HTTP status, or None for an error inside a 200 stream."""
 
@@ -53,6 +64,27 @@ class DriverUnavailableError(EngineError):
     """The volume exists, but the plugin that it belongs to is disabled or gone."""
 
 
-def _ended(text: str) -> str:
-    text = text.strip()
-    return text if text.endswith((".", "!", "?", "]", "}")) or "\n" in text else f"{text}."
+def together(outcome: str, errors: Sequence[VolumesError]) -> VolumesError:
+    """Return one error for several; a single one is returned as it is. `outcome` says what became of the task.
+
+    Result keys that hold lists are joined, each error's own text is in `errors`. What has the same text is one error.
+    """
+    different = {str(error): error for error in errors}
+    if len(different) == 1:
+        return errors[0]
+    details: dict[str, Any] = {}
+    for error in different.values():
+        for key, value in error.details.items():
+            details[key] = [*details.get(key, []), *value] if isinstance(value, list) else value
+    return VolumesError(
+        f"There are {len(different)} errors",
+        "\n" + "\n".join(f"- {text}" for text in different),
+        outcome,
+        **{**details, "errors": list(different)},
+    )
+
+
+def sentence(text: str) -> str:
+    """Return `text` with a full stop at its end, where it needs one."""
+    text = text.rstrip()
+    return text if not text or text.endswith((".", "!", "?", "]", "}")) or "\n" in text else f"{text}."

@@ -11,17 +11,13 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from ansible.module_utils.basic import AnsibleModule, env_fallback, missing_required_lib
-from ansible_collections.voltainer.volumes.plugins.module_utils._engine import (
-    SDK_IMPORT_ERROR,
-    Connection,
-    Engine,
-    connect,
-)
-from ansible_collections.voltainer.volumes.plugins.module_utils._errors import VolumesError
-from ansible_collections.voltainer.volumes.plugins.module_utils._plan import Outcome
+from ansible_collections.voltainer.volumes.plugins.module_utils._engine import Connection
+from ansible_collections.voltainer.volumes.plugins.module_utils._errors import SdkMissingError, VolumesError
+from ansible_collections.voltainer.volumes.plugins.module_utils._plan import Facts, Outcome
 from ansible_collections.voltainer.volumes.plugins.module_utils._secrets import leaves, secret_values
 
 Wanted = TypeVar("Wanted")
+AnyEngine = TypeVar("AnyEngine")
 
 CONNECTION_SPEC: dict[str, dict[str, Any]] = {
     "docker_host": {
@@ -54,52 +50,69 @@ CONNECTION_SPEC: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class SecretsOf:
-    """A dict option of which some values are secret, and the option that lists the keys of those."""
+    """A dict option of which some values are secret, and the option that lists the keys of those.
+
+    Both may also stand in the items of the list option `items`, whose default for `keys` is the task's.
+    """
 
     values: str
     keys: str
+    items: str | None = None
 
 
 def run_module(
     spec: Mapping[str, Mapping[str, Any]],
     parse: Callable[[Mapping[str, Any]], Wanted],
-    converge: Callable[[Engine, Wanted, bool], Outcome],
+    converge: Callable[[AnyEngine, Wanted, bool], Outcome | Facts],
+    connect: Callable[[Connection], AnyEngine],
     secrets: Iterable[SecretsOf] = (),
+    **rules: Any,
 ) -> None:
-    """Run a module: `parse` its options, then `converge` (engine, wanted, check mode), then exit with the outcome.
+    """Run a module: `parse` its options, `connect`, `converge` (engine, wanted, check mode), exit with the outcome.
 
     Options that `secrets` names as values must have `no_log` in `spec`, so that nothing of them is logged at start.
+    `rules` are those of AnsibleModule between options, such as mutually_exclusive.
     """
     module = AnsibleModule(
         argument_spec={**CONNECTION_SPEC, **spec},
         supports_check_mode=True,
         required_together=[("client_cert", "client_key")],
+        **rules,
     )
     for option in secrets:
         _keep_secret(module, option)
-    if SDK_IMPORT_ERROR:
-        module.fail_json(
-            msg=missing_required_lib("docker (Docker SDK for Python: python3-docker on Debian)"),
-            exception=SDK_IMPORT_ERROR,
-        )
     try:
         wanted = parse(module.params)
         outcome = converge(connect(_connection(module.params)), wanted, module.check_mode)
+    except SdkMissingError as exc:
+        library = "docker (Docker SDK for Python: python3-docker on Debian)"
+        module.fail_json(msg=missing_required_lib(library), exception=exc.trace)
     except VolumesError as exc:
         module.fail_json(msg=str(exc), **exc.details)
     _exit(module, outcome)
 
 
-def _exit(module: AnsibleModule, outcome: Outcome) -> None:
+def _exit(module: AnsibleModule, outcome: Outcome | Facts) -> None:
+    if isinstance(outcome, Facts):
+        _warn(module, outcome.warnings)
+        module.exit_json(changed=False, **outcome.values)
+        return
     plan = outcome.plan
-    for warning in plan.warnings:
-        module.warn(warning)
-    module.exit_json(
-        changed=bool(plan.steps),
-        actions=[step.words for step in plan.steps],
-        diff={"before": dict(plan.before), "after": dict(plan.after)},
+    _warn(module, plan.warnings)
+    result = {
+        "changed": bool(plan.steps),
+        "actions": [step.words for step in plan.steps],
+        "diff": {"before": dict(plan.before), "after": dict(plan.after)},
         **outcome.values,
-    )
+    }
+    if outcome.failure:
+        module.fail_json(msg=str(outcome.failure), **result, **outcome.failure.details)
+    module.exit_json(**result)
+
+
+def _warn(module: AnsibleModule, warnings: Iterable[str]) -> None:
+    for warning in warnings:
+        module.warn(warning)
 
 
 def _keep_secret(module: AnsibleModule, option: SecretsOf) -> None:
@@ -107,10 +120,15 @@ def _keep_secret(module: AnsibleModule, option: SecretsOf) -> None:
 
     With all of them, every "1" and "true" in a result would be blotted out.
     """
-    values = module.params[option.values] or {}
-    secret = secret_values(values, module.params[option.keys] or ())
-    module.no_log_values.difference_update(leaves(values))
-    module.no_log_values.update(secret)
+    of_task = module.params[option.keys]
+    holders = [module.params, *((module.params[option.items] or ()) if option.items else ())]
+    for holder in holders:
+        module.no_log_values.difference_update(leaves(holder[option.values] or {}))
+    # Only now: what is no secret in one item may be one in another.
+    for holder in holders:
+        listed = of_task if holder[option.keys] is None else holder[option.keys]
+        values = module.params[option.values] if holder[option.values] is None else holder[option.values]
+        module.no_log_values.update(secret_values(values or {}, listed or ()))
 
 
 def _connection(params: Mapping[str, Any]) -> Connection:

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.voltainer.volumes.plugins.module_utils._errors import VolumesError
+
 # What a diff shows of something that does not exist.
 ABSENT: Mapping[str, Any] = {"exists": False}
 
@@ -43,7 +45,19 @@ class Plan:
 
 @dataclass
 class Outcome:
-    """What a module returns: `values` are the result keys beside changed, actions and diff."""
+    """What a module returns: `values` are the result keys beside changed, actions and diff.
+
+    With `failure`, the plan holds what was done nevertheless, and the module returns all that and fails.
+    """
 
     plan: Plan
     values: dict[str, Any] = field(default_factory=dict)
+    failure: VolumesError | None = None
+
+
+@dataclass
+class Facts:
+    """What a module returns that only looks."""
+
+    values: dict[str, Any]
+    warnings: tuple[str, ...] = ()

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any
 
-from ansible_collections.voltainer.volumes.plugins.module_utils._engine import Engine
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import EngineError, VolumesError
 from ansible_collections.voltainer.volumes.plugins.module_utils._plan import Outcome, Plan, Step
 from ansible_collections.voltainer.volumes.plugins.module_utils._plugin import (
@@ -21,6 +20,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._plugin import (
     plan_plugin,
     stops,
 )
+from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_engine import PluginEngine
 from ansible_collections.voltainer.volumes.plugins.module_utils._privileges import from_config, from_engine
 from ansible_collections.voltainer.volumes.plugins.module_utils._secrets import mask
 from ansible_collections.voltainer.volumes.plugins.module_utils._settings import (
@@ -31,7 +31,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._settings import
 )
 
 
-def converge_plugin(engine: Engine, wanted: PluginWanted, check_mode: bool) -> Outcome:
+def converge_plugin(engine: PluginEngine, wanted: PluginWanted, check_mode: bool) -> Outcome:
     """Bring one plugin to what is wanted, or in check mode only tell what would be done."""
     found = observe_plugin(engine, wanted)
     plan = plan_plugin(wanted, found)
@@ -41,7 +41,7 @@ def converge_plugin(engine: Engine, wanted: PluginWanted, check_mode: bool) -> O
     return Outcome(plan, _values(wanted, plugin, found))
 
 
-def observe_plugin(engine: Engine, wanted: PluginWanted) -> PluginFound:
+def observe_plugin(engine: PluginEngine, wanted: PluginWanted) -> PluginFound:
     """Look at the plugin by its name, and only where the plan needs it, at the registry or at who uses it."""
     plugin = engine.plugin(wanted.alias)
     if plugin is None:
@@ -54,7 +54,7 @@ def observe_plugin(engine: Engine, wanted: PluginWanted) -> PluginFound:
     return PluginFound(plugin, uses=engine.users_of_driver(plugin.name), volumes=volumes)
 
 
-def apply_plugin(engine: Engine, wanted: PluginWanted, found: PluginFound, plan: Plan) -> Plugin | None:
+def apply_plugin(engine: PluginEngine, wanted: PluginWanted, found: PluginFound, plan: Plan) -> Plugin | None:
     """Carry the plan out; return the plugin as it then is."""
     steps = plan.steps
     if steps[0].verb == "pull" and wanted.remote is not None:
@@ -67,7 +67,7 @@ def apply_plugin(engine: Engine, wanted: PluginWanted, found: PluginFound, plan:
     return engine.plugin(wanted.alias)
 
 
-def _apply_step(engine: Engine, wanted: PluginWanted, step: Step) -> None:
+def _apply_step(engine: PluginEngine, wanted: PluginWanted, step: Step) -> None:
     if step.verb == "set":
         _set(engine, wanted, step)
     elif step.verb == "enable":
@@ -78,7 +78,7 @@ def _apply_step(engine: Engine, wanted: PluginWanted, step: Step) -> None:
         engine.remove_plugin(wanted.alias)
 
 
-def _set(engine: Engine, wanted: PluginWanted, step: Step) -> None:
+def _set(engine: PluginEngine, wanted: PluginWanted, step: Step) -> None:
     # Which settings a plugin has is known only once it is pulled, so a fresh one is checked here, before any is set.
     plugin = _there(engine, wanted)
     changes = changed_settings(wanted.alias, step.arguments["settings"], plugin.raw)
@@ -86,7 +86,7 @@ def _set(engine: Engine, wanted: PluginWanted, step: Step) -> None:
         engine.set_plugin(wanted.alias, changes)
 
 
-def _disable(engine: Engine, wanted: PluginWanted) -> None:
+def _disable(engine: PluginEngine, wanted: PluginWanted) -> None:
     try:
         engine.disable_plugin(wanted.alias)
     except EngineError as exc:
@@ -101,7 +101,7 @@ def _disable(engine: Engine, wanted: PluginWanted) -> None:
 
 
 @contextmanager
-def _undoing(engine: Engine, wanted: PluginWanted, before: Plugin | None) -> Iterator[None]:
+def _undoing(engine: PluginEngine, wanted: PluginWanted, before: Plugin | None) -> Iterator[None]:
     """Where the block fails, bring the plugin back to `before` (None: not installed), and say so in the error."""
     try:
         yield
@@ -116,7 +116,7 @@ def _undoing(engine: Engine, wanted: PluginWanted, before: Plugin | None) -> Ite
         raise VolumesError(exc.what, exc.why, f"{told}. {exc.way_out}".strip(), **exc.details) from exc
 
 
-def _restore_error(engine: Engine, wanted: PluginWanted, before: Plugin | None) -> VolumesError | None:
+def _restore_error(engine: PluginEngine, wanted: PluginWanted, before: Plugin | None) -> VolumesError | None:
     try:
         _restore(engine, wanted, before)
     except VolumesError as exc:
@@ -124,7 +124,7 @@ def _restore_error(engine: Engine, wanted: PluginWanted, before: Plugin | None) 
     return None
 
 
-def _restore(engine: Engine, wanted: PluginWanted, before: Plugin | None) -> None:
+def _restore(engine: PluginEngine, wanted: PluginWanted, before: Plugin | None) -> None:
     now = engine.plugin(wanted.alias)
     if now is None:
         return
@@ -143,7 +143,7 @@ def _restore(engine: Engine, wanted: PluginWanted, before: Plugin | None) -> Non
         _enable_again(engine, wanted, emptied=empties_args(changed, before.raw))
 
 
-def _enable_again(engine: Engine, wanted: PluginWanted, *, emptied: bool) -> None:
+def _enable_again(engine: PluginEngine, wanted: PluginWanted, *, emptied: bool) -> None:
     try:
         engine.enable_plugin(wanted.alias, wanted.enable_timeout)
     except EngineError as exc:
@@ -154,7 +154,7 @@ def _enable_again(engine: Engine, wanted: PluginWanted, *, emptied: bool) -> Non
         raise EngineError(exc.what, why, way_out, status=exc.status) from exc
 
 
-def _there(engine: Engine, wanted: PluginWanted) -> Plugin:
+def _there(engine: PluginEngine, wanted: PluginWanted) -> Plugin:
     plugin = engine.plugin(wanted.alias)
     if plugin is None:
         raise EngineError(f"Cannot set the plugin '{wanted.alias}'", "it is gone: somebody else removed it")

@@ -19,9 +19,10 @@ _SECRET_NAME = re.compile(
 )
 # What the engine lets one put after the name of a setting: of a variable or the arguments, of a mount, of a device.
 _SETTING_FIELD = re.compile(r"\.(?:value|source|path)\Z")
-# The `o` option of the local driver carries mount(8) options; those of cifs hold the password.
+# The `o` option of the local driver carries mount(8) options; those of cifs hold the password, in which a comma is
+# written twice, and those of ceph the secret.
 _MOUNT_OPTIONS = "o"
-_MOUNT_PASSWORD = re.compile(r"(?<![^,])(pass(?:word2?)?=)([^,]*)", re.IGNORECASE)
+_MOUNT_PASSWORD = re.compile(r"(?<![^,])((?:pass(?:word2?)?|secret)=)((?:[^,]|,,)*)", re.IGNORECASE)
 
 
 def secret_keys(values: Mapping[str, object], listed: Iterable[str] = ()) -> frozenset[str]:

@@ -19,6 +19,7 @@ author:
   - The voltainer.volumes developers (@voltainer)
 extends_documentation_fragment:
   - voltainer.volumes.docker
+  - voltainer.volumes.docker.sdk
   - voltainer.volumes.attributes
   - voltainer.volumes.attributes.changes
 options:
@@ -185,6 +186,7 @@ volumes:
 
 from ansible_collections.voltainer.volumes.plugins.module_utils._module import SecretsOf, run_module
 from ansible_collections.voltainer.volumes.plugins.module_utils._plugin import parse_plugin
+from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_engine import connect
 from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_run import converge_plugin
 
 
@@ -202,6 +204,7 @@ def main():
         },
         parse_plugin,
         converge_plugin,
+        connect,
         secrets=[SecretsOf(values="settings", keys="secret_settings")],
     )
 

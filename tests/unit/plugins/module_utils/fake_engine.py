@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import copy
 
+from ansible_collections.voltainer.volumes.plugins.module_utils._engine import Listing, Node
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import EngineError
 from ansible_collections.voltainer.volumes.plugins.module_utils._plugin import Plugin
 from ansible_collections.voltainer.volumes.plugins.module_utils._settings import catalog
 from ansible_collections.voltainer.volumes.plugins.module_utils._usage import (
     Use,
+    Users,
+    service_uses,
+    uses,
     uses_of_driver,
-    uses_of_volume,
 )
 from ansible_collections.voltainer.volumes.plugins.module_utils._volume import Volume
 
@@ -71,21 +74,46 @@ def container(name, volume, driver="local", state="running", read_write=True):
     return {"Id": f"id-{name}", "Names": [f"/{name}"], "State": state, "Mounts": [mount]}
 
 
+def service(name, volume, replicas=1, read_only=False):
+    """Return a service as `GET /services?status=true` has it; one without `replicas` is global, with 3 tasks."""
+    mount = {"Type": "volume", "Source": volume, "Target": "/data", "ReadOnly": read_only}
+    return {
+        "ID": f"id-{name}",
+        "Spec": {
+            "Name": name,
+            "Mode": {"Global": {}} if replicas is None else {"Replicated": {"Replicas": replicas}},
+            "TaskTemplate": {"ContainerSpec": {"Mounts": [mount]}},
+        },
+        "ServiceStatus": {"DesiredTasks": 3 if replicas is None else replicas},
+    }
+
+
 class FakeEngine:
     """The methods of Engine. `calls` are those that change something.
 
     `fail[method]` is raised once by that method; of a list, each error once, and None lets a call pass.
+    `listing[driver]` is what comes of listing the volumes of the driver: an error that is raised, or a warning.
+    `inspected` are the names of the volumes that were inspected.
     """
 
-    def __init__(self, volumes=(), plugins=(), containers=(), offered=RCLONE_PRIVILEGES):
+    def __init__(self, volumes=(), plugins=(), containers=(), offered=RCLONE_PRIVILEGES, services=()):
         self.volumes_by_name = {raw["Name"]: raw for raw in volumes}
         self.plugins_by_name = {raw["Name"]: raw for raw in plugins}
         self.containers = list(containers)
+        self.services = list(services)
         self.offered = tuple(offered)
         self.calls = []
         self.fail = {}
+        self.listing = {}
+        self.inspected = []
+        self.node_time = "2026-11-24T12:00:00.123456789Z"
+        self.worker = False
+        self.is_here = True
+        self.timeout = 60
 
-    def volume(self, name):
+    def volume(self, name, *, seconds=None):
+        self.inspected.append(name)
+        self._fail_where_told("volume")
         raw = self.volumes_by_name.get(name)
         return Volume.from_inspect(raw) if raw else None
 
@@ -99,8 +127,31 @@ class FakeEngine:
         self._changing("remove_volume", name)
         return self.volumes_by_name.pop(name, None) is not None
 
-    def users_of_volume(self, name) -> tuple[Use, ...]:
-        return uses_of_volume(self.containers, name)
+    def volumes(self, driver, *, label=None, seconds=None):
+        said = self.listing.get(driver)
+        if isinstance(said, Exception):
+            raise said
+        return Listing(
+            tuple(
+                Volume.from_inspect(raw if driver == "local" else {**raw, "CreatedAt": "0001-01-01T00:00:00Z"})
+                for raw in self.volumes_by_name.values()
+                if raw["Driver"] == driver and (label is None or label in (raw["Labels"] or {}))
+            ),
+            (said,) if said else (),
+        )
+
+    def volume_drivers(self):
+        return ("local", *(name for name, raw in self.plugins_by_name.items() if raw["Enabled"]))
+
+    def disabled_drivers(self):
+        return tuple(name for name, raw in self.plugins_by_name.items() if not raw["Enabled"])
+
+    def node(self):
+        return Node(self.node_time, self.worker)
+
+    def users(self, volume=None) -> Users:
+        found = Users(uses(self.containers), service_uses(self.services))
+        return found.of(volume) if volume else found
 
     def driver_ready(self, driver):
         raw = self.plugins_by_name.get(driver if ":" in driver else f"{driver}:latest")
@@ -152,11 +203,14 @@ class FakeEngine:
 
     def _changing(self, *call):
         self.calls.append(call)
-        error = self.fail.get(call[0])
+        self._fail_where_told(call[0])
+
+    def _fail_where_told(self, method):
+        error = self.fail.get(method)
         if isinstance(error, list):
             error = error.pop(0) if error else None
         else:
-            self.fail.pop(call[0], None)
+            self.fail.pop(method, None)
         if error:
             raise error
 

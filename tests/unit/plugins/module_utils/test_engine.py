@@ -9,13 +9,15 @@ import contextlib
 import gc
 import json
 import warnings
+from urllib.parse import unquote
 
 import docker
 import pytest
 import requests
-from ansible_collections.voltainer.volumes.plugins.module_utils import _engine
+from ansible_collections.voltainer.volumes.plugins.module_utils import _engine, _plugin_engine, _sdk
 from ansible_collections.voltainer.volumes.plugins.module_utils._engine import (
     Connection,
+    Node,
     connect,
 )
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import (
@@ -28,7 +30,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._plugin import P
 from ansible_collections.voltainer.volumes.plugins.module_utils._reference import parse_reference
 
 from .engine_server import Broken, serving
-from .fake_engine import RCLONE, RCLONE_PRIVILEGES, container, plugin_inspect
+from .fake_engine import RCLONE, RCLONE_PRIVILEGES, container, plugin_inspect, service
 
 DIGEST = "sha256:" + "a" * 64
 # How 26.1.5 begins its answer for a volume whose plugin does not answer.
@@ -41,24 +43,48 @@ VOLUME = {"Name": "reports", "Driver": "local", "Options": None, "Labels": None,
 
 
 @pytest.fixture
-def engine():
-    """Return a function that makes an Engine, connected to a server with the given answers."""
-    with contextlib.ExitStack() as stack:
+def stack():
+    with contextlib.ExitStack() as entered:
+        yield entered
 
-        def make(answers, version="20.10.24+dfsg1"):
-            server = stack.enter_context(serving(answers, version))
-            made = connect(
-                connection(docker_host=f"tcp://127.0.0.1:{server.server_port}", api_version="1.41", timeout=1)
-            )
-            stack.callback(made._client.close)
-            server.requests.clear()
-            return made, server
 
-        yield make
+@pytest.fixture(params=["tcp", "unix"])
+def engine(request, stack, tmp_path):
+    """Return a function that makes an Engine, connected to a server with the given answers: by the SDK, and without."""
+
+    def make(answers):
+        socket = tmp_path / f"{len(list(tmp_path.iterdir()))}.sock" if request.param == "unix" else None
+        server = stack.enter_context(serving(answers, socket=socket))
+        address = f"unix://{socket}" if socket else f"tcp://127.0.0.1:{server.server_port}"
+        made = connect(connection(docker_host=address, api_version="1.41", timeout=1))
+        stack.callback(made._transport.close)
+        server.requests.clear()
+        return made, server
+
+    return make
+
+
+@pytest.fixture
+def plugin_engine(stack):
+    """Return a function that makes a PluginEngine, connected to a server with the given answers."""
+
+    def make(answers, version="20.10.24+dfsg1"):
+        server = stack.enter_context(serving(answers, version))
+        address = f"tcp://127.0.0.1:{server.server_port}"
+        made = _plugin_engine.connect(connection(docker_host=address, api_version="1.41", timeout=1))
+        stack.callback(made._client.close)
+        server.requests.clear()
+        return made, server
+
+    return make
 
 
 def message(text):
     return {"message": text}
+
+
+# As 20.10 to 28.5 say it, in no swarm and on a worker.
+NO_MANAGER = (503, message("This node is not a swarm manager. Use docker swarm init"))
 
 
 @pytest.mark.parametrize(
@@ -127,7 +153,10 @@ def test_a_volume_whose_plugin_is_gone_cannot_be_removed_and_is_not_taken_for_mi
 
 def test_a_created_volume_that_is_not_there_is_no_success(engine):
     made, _server = engine(
-        {"POST /volumes/create": (201, VOLUME), "GET /volumes/reports": (404, message("get reports: no such volume"))}
+        {
+            "POST /volumes/create": (201, {**VOLUME, "Driver": "rclone:latest"}),
+            "GET /volumes/reports": (404, message("get reports: no such volume")),
+        }
     )
     with pytest.raises(EngineError, match="then has no such volume"):
         made.create_volume("reports", None, None, None)
@@ -135,29 +164,110 @@ def test_a_created_volume_that_is_not_there_is_no_success(engine):
 
 def test_the_volume_filter_of_the_engine_also_matches_paths(engine):
     answer = [container("db", "reports"), container("path", "other")]
-    made, server = engine({"GET /containers/json": (200, answer)})
-    assert [use.container for use in made.users_of_volume("reports")] == ["db"]
+    made, server = engine({"GET /containers/json": (200, answer), "GET /services": NO_MANAGER})
+    assert [use.container for use in made.users("reports").containers] == ["db"]
+    assert made.users().containers[1].container == "path"
     assert "all=1" in server.requests[0]
     assert "volume" in server.requests[0]
+    assert server.requests[1] == "GET /services?status=true"
 
 
-def test_stopped_containers_use_a_driver_too(engine):
+@pytest.mark.parametrize(
+    ("answer", "services"),
+    [((200, [service("shop", "reports"), service("other", "pgdata")]), ["shop"]), (None, [])],
+)
+def test_services_are_users_where_the_engine_knows_them(engine, answer, services):
+    made, _server = engine({"GET /containers/json": (200, []), "GET /services": answer or NO_MANAGER})
+    assert [use.service for use in made.users("reports").services] == services
+
+
+def test_a_swarm_that_does_not_answer_is_no_swarm_without_services(engine):
+    failure = message("rpc error: code = Unknown desc = The swarm does not have a leader.")
+    made, _server = engine({"GET /containers/json": (200, []), "GET /services": (503, failure)})
+    with pytest.raises(EngineError, match="does not have a leader"):
+        made.users("reports")
+
+
+def test_one_driver_is_listed_by_its_full_name_and_within_its_time(engine):
+    made, server = engine({"GET /volumes": (200, {"Volumes": [VOLUME], "Warnings": ["broken"]})})
+    listing = made.volumes("rclone:latest", label="a.b")
+    assert ([volume.name for volume in listing.volumes], listing.warnings) == (["reports"], ("broken",))
+    asked = unquote(server.requests[0]).replace("+", "")
+    assert asked == 'GET /volumes?filters={"driver":["rclone:latest"],"label":["a.b"]}'
+    hanging, _server = engine({"GET /volumes": 2})
+    with pytest.raises(EngineError, match=r"did not answer within 0.2 seconds"):
+        hanging.volumes("rclone:latest", seconds=0.2)
+
+
+def test_an_engine_that_was_silent_once_can_be_asked_again(engine):
+    made, _server = engine({"GET /volumes": 0.5, "GET /volumes/reports": (200, VOLUME)})
+    with pytest.raises(EngineError):
+        made.volumes("local", seconds=0.1)
+    assert made.volume("reports").name == "reports"
+
+
+@pytest.mark.parametrize(
+    ("plugins", "legacy", "drivers"),
+    [
+        ([], ["local"], ("local",)),
+        ([plugin_inspect()], ["local"], ("local", "rclone:latest")),
+        ([plugin_inspect(Enabled=False)], ["local"], ("local",)),
+        ([], ["local", "old"], ("local", "old")),
+        ([{**plugin_inspect(), "Config": {"Interface": {"Types": ["docker.logdriver/1.0"]}}}], [], ("local",)),
+    ],
+)
+def test_which_volume_drivers_there_are(engine, plugins, legacy, drivers):
+    answers = {"GET /plugins": (200, plugins), "GET /info": (200, {"Plugins": {"Volume": legacy}})}
+    made, _server = engine(answers)
+    assert made.volume_drivers() == drivers
+
+
+def test_stopped_containers_use_a_driver_too(plugin_engine):
     answer = [container("old", "reports", "rclone:latest", "exited"), container("db", "pgdata")]
-    made, server = engine({"GET /containers/json": (200, answer)})
+    made, server = plugin_engine({"GET /containers/json": (200, answer)})
     assert [use.container for use in made.users_of_driver("rclone")] == ["old"]
     assert "all=1" in server.requests[0]
 
 
-def test_only_calls_that_a_driver_or_a_registry_answers_get_more_time(engine):
-    made, _server = engine({"GET /volumes/reports": (200, VOLUME), "GET /plugins/pure/json": (200, plugin_inspect())})
+def test_only_calls_that_a_driver_or_a_registry_answers_get_more_time(plugin_engine):
+    made, _server = plugin_engine(
+        {
+            "GET /volumes/reports": (200, VOLUME),
+            "GET /plugins/pure/json": (200, plugin_inspect()),
+            "GET /info": (200, {}),
+        }
+    )
     given = []
-    for name in ("inspect_volume", "inspect_plugin"):
-        call = getattr(made._client, name)
-        setattr(made._client, name, lambda *args, call=call: (given.append(made._client.timeout), call(*args))[1])
+    ask, call = made._transport.ask, made._client.inspect_plugin
+    made._transport.ask = lambda request, seconds: (given.append(seconds), ask(request, seconds))[1]
+    made._client.inspect_plugin = lambda name: (given.append(made._client.timeout), call(name))[1]
     made.volume("reports")
+    made.node()
     made.plugin("pure")
-    assert given == [180, 1]
+    assert given == [180, 1, 1]
     assert made._client.timeout == 1
+
+
+@pytest.mark.parametrize(
+    ("swarm", "worker"),
+    [
+        ({"LocalNodeState": "active", "ControlAvailable": True}, False),
+        ({"LocalNodeState": "active", "ControlAvailable": False}, True),
+        ({"LocalNodeState": "inactive", "ControlAvailable": False}, False),
+        ({}, False),
+    ],
+)
+def test_the_node(engine, swarm, worker):
+    made, _server = engine({"GET /info": (200, {"SystemTime": "2026-11-24T08:07:46.92Z", "Swarm": swarm})})
+    assert made.node() == Node("2026-11-24T08:07:46.92Z", worker)
+
+
+def test_volume_plugins_that_are_disabled(engine):
+    plugins = [plugin_inspect(), plugin_inspect(Name="pure:latest", Enabled=False)]
+    plugins.append(plugin_inspect(Name="net:latest", Enabled=False))
+    plugins[2]["Config"]["Interface"]["Types"] = ["docker.networkdriver/1.0"]
+    made, _server = engine({"GET /plugins": (200, plugins)})
+    assert made.disabled_drivers() == ("pure:latest",)
 
 
 @pytest.mark.parametrize(
@@ -180,22 +290,22 @@ def test_the_local_driver_is_always_ready(engine):
     assert server.requests == []
 
 
-def test_a_missing_plugin_is_none_and_another_error_is_told(engine):
-    made, _server = engine({"GET /plugins/pure:latest/json": (404, message('plugin "pure:latest" not found'))})
+def test_a_missing_plugin_is_none_and_another_error_is_told(plugin_engine):
+    made, _server = plugin_engine({"GET /plugins/pure:latest/json": (404, message('plugin "pure:latest" not found'))})
     assert made.plugin("pure:latest") is None
-    made, _server = engine({"GET /plugins/pure:latest/json": (500, message("broken"))})
+    made, _server = plugin_engine({"GET /plugins/pure:latest/json": (500, message("broken"))})
     with pytest.raises(EngineError, match="Cannot inspect the plugin 'pure:latest': broken"):
         made.plugin("pure:latest")
 
 
-def test_privileges_are_returned_as_the_engine_words_them(engine):
-    made, server = engine({"GET /plugins/privileges": (200, list(RCLONE_PRIVILEGES))})
+def test_privileges_are_returned_as_the_engine_words_them(plugin_engine):
+    made, server = plugin_engine({"GET /plugins/privileges": (200, list(RCLONE_PRIVILEGES))})
     assert made.privileges(REMOTE) == RCLONE_PRIVILEGES
     assert len(server.requests) == 1
 
 
-def test_null_is_a_plugin_that_needs_nothing(engine):
-    made, _server = engine({"GET /plugins/privileges": (200, b"null")})
+def test_null_is_a_plugin_that_needs_nothing(plugin_engine):
+    made, _server = plugin_engine({"GET /plugins/privileges": (200, b"null")})
     assert made.privileges(REMOTE) == ()
 
 
@@ -212,24 +322,24 @@ def test_null_is_a_plugin_that_needs_nothing(engine):
         ((200, {"Descriptor": {}, "Platforms": []}), "but it is no plugin"),
     ],
 )
-def test_an_empty_list_of_privileges_is_an_error_and_never_nothing_needed(engine, answer, words):
-    made, _server = engine({"GET /plugins/privileges": (200, []), f"GET /distribution/{REMOTE}/json": answer})
+def test_an_empty_list_of_privileges_is_an_error_and_never_nothing_needed(plugin_engine, answer, words):
+    made, _server = plugin_engine({"GET /plugins/privileges": (200, []), f"GET /distribution/{REMOTE}/json": answer})
     with pytest.raises(EngineError) as caught:
         made.privileges(REMOTE)
     assert words in str(caught.value)
 
 
 @pytest.mark.parametrize("version", ["20.10.24+dfsg1", "23.0.3", "24.0.9", "25.0.2"])
-def test_a_digest_that_would_crash_the_engine_is_refused_before_the_call(engine, version):
-    made, server = engine({}, version)
+def test_a_digest_that_would_crash_the_engine_is_refused_before_the_call(plugin_engine, version):
+    made, server = plugin_engine({}, version)
     with pytest.raises(EngineError, match="would crash"):
         made.privileges(parse_reference(f"vieux/sshfs@{DIGEST}"))
     assert server.requests == ["GET /version"]
 
 
 @pytest.mark.parametrize("version", ["25.0.3", "26.1.5+dfsg1", "28.5.2"])
-def test_a_digest_is_taken_by_engines_that_can(engine, version):
-    made, _server = engine({"GET /plugins/privileges": (200, list(RCLONE_PRIVILEGES))}, version)
+def test_a_digest_is_taken_by_engines_that_can(plugin_engine, version):
+    made, _server = plugin_engine({"GET /plugins/privileges": (200, list(RCLONE_PRIVILEGES))}, version)
     assert made.privileges(parse_reference(f"vieux/sshfs@{DIGEST}")) == RCLONE_PRIVILEGES
 
 
@@ -237,8 +347,8 @@ def lines(*events):
     return b"\r\n".join(json.dumps(event).encode() for event in events)
 
 
-def test_pull_sends_back_what_was_offered_in_that_order(engine):
-    made, server = engine({"POST /plugins/pull": (200, lines({"status": "Pulling"}, {"status": "done"}))})
+def test_pull_sends_back_what_was_offered_in_that_order(plugin_engine):
+    made, server = plugin_engine({"POST /plugins/pull": (200, lines({"status": "Pulling"}, {"status": "done"}))})
     made.pull_plugin(REMOTE, "rclone:latest", RCLONE_PRIVILEGES)
     method, path, sent = server.requests[0].split(" ", 2)
     assert method == "POST"
@@ -247,17 +357,17 @@ def test_pull_sends_back_what_was_offered_in_that_order(engine):
     assert json.loads(sent) == list(RCLONE_PRIVILEGES)
 
 
-def test_pull_of_a_plugin_that_needs_nothing_sends_an_empty_list(engine):
-    made, server = engine({"POST /plugins/pull": (200, lines({"status": "done"}))})
+def test_pull_of_a_plugin_that_needs_nothing_sends_an_empty_list(plugin_engine):
+    made, server = plugin_engine({"POST /plugins/pull": (200, lines({"status": "done"}))})
     made.pull_plugin(REMOTE, "rclone:latest", ())
     assert server.requests[0].endswith(" []")
 
 
-def test_errors_of_a_pull_are_read_out_of_the_stream(engine):
+def test_errors_of_a_pull_are_read_out_of_the_stream(plugin_engine):
     events = lines(
         {"status": "Pulling"}, {"error": "incorrect privileges", "errorDetail": {"message": "x"}}, {"status": "?"}
     )
-    made, _server = engine({"POST /plugins/pull": (200, events)})
+    made, _server = plugin_engine({"POST /plugins/pull": (200, events)})
     with pytest.raises(EngineError, match=r"Cannot pull the plugin 'registry.example:5000/.*': incorrect privileges"):
         made.pull_plugin(REMOTE, "rclone:latest", ())
 
@@ -269,44 +379,45 @@ def test_errors_of_a_pull_are_read_out_of_the_stream(engine):
         (3, EngineError, "did not answer within 1 seconds"),
     ],
 )
-def test_a_pull_that_breaks_off_in_its_stream_is_no_crash(engine, monkeypatch, rest, kind, words):
+def test_a_pull_that_breaks_off_in_its_stream_is_no_crash(plugin_engine, monkeypatch, rest, kind, words):
     monkeypatch.setattr(_engine, "SLOW_CALL_SECONDS", 1)
-    made, _server = engine({"POST /plugins/pull": Broken(b'{"status": "Pulling"}\r\n', rest)})
+    monkeypatch.setattr(_plugin_engine, "SLOW_CALL_SECONDS", 1)
+    made, _server = plugin_engine({"POST /plugins/pull": Broken(b'{"status": "Pulling"}\r\n', rest)})
     with pytest.raises(kind, match=words):
         made.pull_plugin(REMOTE, "rclone:latest", RCLONE_PRIVILEGES)
 
 
-def test_a_pull_that_somebody_else_was_quicker_with_does_not_blame_the_registry(engine):
+def test_a_pull_that_somebody_else_was_quicker_with_does_not_blame_the_registry(plugin_engine):
     events = json.dumps({"error": 'plugin "rclone:latest" already exists'}).encode()
-    made, _server = engine({"POST /plugins/pull": (200, events)})
+    made, _server = plugin_engine({"POST /plugins/pull": (200, events)})
     with pytest.raises(EngineError, match=r"already exists. Somebody else installed it"):
         made.pull_plugin(REMOTE, "rclone:latest", RCLONE_PRIVILEGES)
 
 
-def test_set_sends_pairs(engine):
-    made, server = engine({"POST /plugins/rclone:latest/set": (204, b"")})
+def test_set_sends_pairs(plugin_engine):
+    made, server = plugin_engine({"POST /plugins/rclone:latest/set": (204, b"")})
     made.set_plugin("rclone:latest", {"args": "-v --x", "config.source": "/srv"})
     assert server.requests == ['POST /plugins/rclone:latest/set ["args=-v --x", "config.source=/srv"]']
 
 
-def test_enable_without_its_mount_source_says_what_to_do(engine):
+def test_enable_without_its_mount_source_says_what_to_do(plugin_engine):
     text = "error while mounting: stat /nope: no such file or directory"
-    made, _server = engine({"POST /plugins/rclone:latest/enable": (500, message(text))})
+    made, _server = plugin_engine({"POST /plugins/rclone:latest/enable": (500, message(text))})
     with pytest.raises(EngineError, match="Make the mount sources of the plugin first"):
         made.enable_plugin("rclone:latest", 0)
 
 
-def test_enable_passes_its_timeout_on(engine):
-    made, server = engine({"POST /plugins/rclone:latest/enable": (200, b"")})
+def test_enable_passes_its_timeout_on(plugin_engine):
+    made, server = plugin_engine({"POST /plugins/rclone:latest/enable": (200, b"")})
     made.enable_plugin("rclone:latest", 7)
     assert server.requests == ["POST /plugins/rclone:latest/enable?timeout=7"]
 
 
-def test_enable_of_a_plugin_that_ended_waits_for_the_engine_and_does_not_blame_the_mount_sources(engine, monkeypatch):
+def test_enable_of_a_plugin_that_ended_waits_and_does_not_blame_the_mount_sources(plugin_engine, monkeypatch):
     pauses = []
     text = "dial unix /run/docker/plugins/5f1c/rclone.sock: connect: no such file or directory"
-    made, server = engine({"POST /plugins/rclone:latest/enable": (500, message(text))})
-    monkeypatch.setattr(_engine.time, "sleep", pauses.append)
+    made, server = plugin_engine({"POST /plugins/rclone:latest/enable": (500, message(text))})
+    monkeypatch.setattr(_plugin_engine.time, "sleep", pauses.append)
     with pytest.raises(EngineError, match="The plugin does not answer"):
         made.enable_plugin("rclone:latest", 0)
     # The engine's own start takes 12.6 s until it fails.
@@ -314,9 +425,9 @@ def test_enable_of_a_plugin_that_ended_waits_for_the_engine_and_does_not_blame_t
     assert len(server.requests) == 1
 
 
-def test_enable_takes_an_enabled_plugin_as_done(engine):
+def test_enable_takes_an_enabled_plugin_as_done(plugin_engine):
     text = "plugin already enabled: plugin rclone:latest is enabled"
-    made, server = engine({"POST /plugins/rclone:latest/enable": (409, message(text))})
+    made, server = plugin_engine({"POST /plugins/rclone:latest/enable": (409, message(text))})
     made.enable_plugin("rclone:latest", 0)
     assert len(server.requests) == 1
 
@@ -330,27 +441,27 @@ def test_enable_takes_an_enabled_plugin_as_done(engine):
         "failed to create task for container: AlreadyExists: task 5f1c: already exists",
     ],
 )
-def test_enable_while_the_engine_itself_starts_the_plugin_says_so(engine, text):
-    made, _server = engine({"POST /plugins/rclone:latest/enable": (500, message(text))})
+def test_enable_while_the_engine_itself_starts_the_plugin_says_so(plugin_engine, text):
+    made, _server = plugin_engine({"POST /plugins/rclone:latest/enable": (500, message(text))})
     with pytest.raises(EngineError, match="run the task again in half a minute"):
         made.enable_plugin("rclone:latest", 0)
 
 
-def test_disable_can_be_forced_with_every_version_of_the_sdk(engine):
-    made, server = engine({"POST /plugins/rclone:latest/disable": (200, b"")})
+def test_disable_can_be_forced_with_every_version_of_the_sdk(plugin_engine):
+    made, server = plugin_engine({"POST /plugins/rclone:latest/disable": (200, b"")})
     made.disable_plugin("rclone:latest")
     made.disable_plugin("rclone:latest", force=True)
     assert [request.partition("?")[2] for request in server.requests] == ["force=False", "force=True"]
 
 
-def test_a_disabled_plugin_that_still_has_volumes_says_what_to_do(engine):
-    made, _server = engine({"DELETE /plugins/rclone:latest": (409, message("plugin rclone:latest is in use"))})
+def test_a_disabled_plugin_that_still_has_volumes_says_what_to_do(plugin_engine):
+    made, _server = plugin_engine({"DELETE /plugins/rclone:latest": (409, message("plugin rclone:latest is in use"))})
     with pytest.raises(EngineError, match="enable it and remove them first"):
         made.remove_plugin("rclone:latest")
 
 
-def test_volumes_of_a_plugin_are_asked_for_by_its_full_name(engine):
-    made, server = engine({"GET /volumes": (200, {"Volumes": [VOLUME], "Warnings": None})})
+def test_volumes_of_a_plugin_are_asked_for_by_its_full_name(plugin_engine):
+    made, server = plugin_engine({"GET /volumes": (200, {"Volumes": [VOLUME], "Warnings": None})})
     assert made.volumes_of(made_plugin(enabled=True)) == ("reports",)
     assert "rclone%3Alatest" in server.requests[0]
     assert made.volumes_of(made_plugin(enabled=False)) == ()
@@ -410,6 +521,7 @@ def connection(**changes):
         ({"api_version": ""}, InvalidInputError, "'' is no version of the API"),
         ({"api_version": "v1.41"}, InvalidInputError, "'v1.41' is no version of the API"),
         ({"timeout": 0}, InvalidInputError, "'timeout' is invalid: it is below 1"),
+        ({"timeout": 10**12}, InvalidInputError, "'timeout' is invalid: it is more than a week"),
         (
             {"docker_host": "tcp://127.0.0.1:1", "validate_certs": True, "ca_path": "/nope"},
             InvalidInputError,
@@ -445,7 +557,7 @@ def test_why_an_engine_cannot_be_reached(monkeypatch, error, words):
     def refuse(**_options):
         raise error
 
-    monkeypatch.setattr(_engine, "_Client", refuse)
+    monkeypatch.setattr(_sdk, "_Client", refuse)
     with pytest.raises(EngineUnreachableError, match=f"at ssh://host: {words}"):
         connect(connection(docker_host="ssh://host"))
 
@@ -454,22 +566,24 @@ def test_a_mistake_of_our_own_is_not_taken_for_an_engine_that_cannot_be_reached(
     def fail(**_options):
         raise KeyError
 
-    monkeypatch.setattr(_engine, "_Client", fail)
+    monkeypatch.setattr(_sdk, "_Client", fail)
     with pytest.raises(KeyError):
-        connect(connection())
+        connect(connection(docker_host="tcp://192.0.2.1:2375"))
 
 
 def test_the_sdk_is_told_the_address_and_the_ssh_client(monkeypatch):
     given = {}
 
     class Client:
+        timeout = 1
+
         def __init__(self, **options):
             given.update(options)
 
         def version(self):
             """Answer."""
 
-    monkeypatch.setattr(_engine, "_Client", Client)
+    monkeypatch.setattr(_sdk, "_Client", Client)
     connect(connection(docker_host="tcp://192.0.2.1:2376", tls=True, use_ssh_client=True))
     assert (given["base_url"], given["use_ssh_client"], given["tls"].verify) == ("https://192.0.2.1:2376", True, False)
     connect(connection(docker_host="tcp://192.0.2.1:2375"))
@@ -481,16 +595,16 @@ def test_certificates_of_the_options_count_and_not_those_of_the_environment(monk
     for path in files.values():
         (tmp_path / path).touch()
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/elsewhere.pem")
-    tls = _engine._tls_config(connection(validate_certs=True, **files))
+    tls = _sdk._tls_config(connection(validate_certs=True, **files))
     assert (tls.verify, tls.ca_cert, tls.cert) == (True, files["ca_path"], (files["client_cert"], files["client_key"]))
-    client = _engine._Client(base_url="https://127.0.0.1:1", version="1.41", tls=tls)
+    client = _sdk._Client(base_url="https://127.0.0.1:1", version="1.41", tls=tls)
     settings = client.merge_environment_settings("https://127.0.0.1:1", {}, None, None, None)
     client.close()
     assert settings["verify"] == files["ca_path"]
 
 
-def test_the_engines_own_words_about_a_version_that_it_does_not_know_are_told(engine):
-    _made, server = engine({"GET /v9.99/version": (400, message("client version 9.99 is too new"))})
+def test_the_engines_own_words_about_a_version_that_it_does_not_know_are_told(plugin_engine):
+    _made, server = plugin_engine({"GET /v9.99/version": (400, message("client version 9.99 is too new"))})
     at = connection(docker_host=f"tcp://127.0.0.1:{server.server_port}", api_version="9.99")
     with pytest.raises(EngineUnreachableError, match=r"client version 9.99 is too new. Check 'api_version'"):
         connect(at)
@@ -501,13 +615,13 @@ def test_ssh_without_paramiko_says_so(monkeypatch):
         # Chained as the SDK does it.
         raise docker.errors.DockerException("Install paramiko") from NameError("name 'SSHHTTPAdapter' is not defined")
 
-    monkeypatch.setattr(_engine, "_Client", without)
+    monkeypatch.setattr(_sdk, "_Client", without)
     with pytest.raises(EngineUnreachableError, match="needs the Python library paramiko"):
         connect(connection(docker_host="ssh://root@host"))
 
 
-def test_the_cause_of_a_broken_connection_is_not_what_urllib3_tried_first(engine):
-    made, _server = engine({})
+def test_the_cause_of_a_broken_connection_is_not_what_urllib3_tried_first(plugin_engine):
+    made, _server = plugin_engine({})
     broken = requests.exceptions.ConnectionError("closed")
     broken.__context__ = ConnectionResetError("Connection reset by peer")
     broken.__context__.__context__ = TypeError("getresponse() got an unexpected keyword argument 'buffering'")
@@ -518,8 +632,8 @@ def test_the_cause_of_a_broken_connection_is_not_what_urllib3_tried_first(engine
         raise broken
 
 
-def test_a_credential_helper_that_is_missing_is_no_broken_connection(engine):
-    made, _server = engine({})
+def test_a_credential_helper_that_is_missing_is_no_broken_connection(plugin_engine):
+    made, _server = plugin_engine({})
     # As the SDK raises it, from its own error in docker.credentials.
     helper = docker.errors.DockerException("docker-credential-x not installed or not available in PATH")
     with (

@@ -12,8 +12,7 @@ import warnings
 
 import pytest
 import yaml
-from ansible.module_utils import basic
-from ansible_collections.voltainer.volumes.plugins.module_utils import _module
+from ansible_collections.voltainer.volumes.plugins.module_utils import _sdk
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import EngineError
 from ansible_collections.voltainer.volumes.plugins.modules import docker_volume_plugin_x, docker_volume_x
 
@@ -31,40 +30,10 @@ def _no_environment(monkeypatch):
         monkeypatch.delenv(name)
 
 
-@pytest.fixture
-def logged(monkeypatch):
-    """Return the list of what goes to the host's log."""
-    lines = []
-    monkeypatch.setattr(basic.AnsibleModule, "log", lambda _self, msg, log_args=None: lines.append(f"{msg} {log_args}"))
-    return lines
-
-
-@pytest.fixture
-def run(monkeypatch, capsys, logged):
-    """Return a function that runs a module on an engine, and returns its exit code and its result.
-
-    `connections` of the function are those that the module asked for.
-    """
-
-    def run_it(module, engine, check_mode=False, **params):
-        arguments = {"ANSIBLE_MODULE_ARGS": {**params, "_ansible_check_mode": check_mode}}
-        monkeypatch.setattr(basic, "_ANSIBLE_ARGS", json.dumps(arguments).encode())
-        # Since ansible-core 2.19 the arguments come with the name of their encoding.
-        monkeypatch.setattr(basic, "_ANSIBLE_PROFILE", "legacy", raising=False)
-        if engine is not None:
-            monkeypatch.setattr(_module, "connect", lambda asked: run_it.connections.append(asked) or engine)
-        with pytest.raises(SystemExit) as ended:
-            module.main()
-        return ended.value.code, json.loads(capsys.readouterr().out)
-
-    run_it.connections = []
-    return run_it
-
-
 @pytest.mark.parametrize(
     ("module", "params", "keys"),
     [
-        (docker_volume_x, {"name": "reports", "labels": {"team": "billing"}}, {"volume", "drift"}),
+        (docker_volume_x, {"name": "reports", "labels": {"team": "billing"}}, {"volume", "volumes", "drift"}),
         (docker_volume_plugin_x, INSTALL, {"plugin", "reference", "privileges", "settings"}),
     ],
 )
@@ -118,28 +87,28 @@ def test_a_refusal_is_a_failure_with_its_details(run):
     engine = FakeEngine(volumes=[VOLUME], containers=[container("db", "reports")])
     code, result = run(docker_volume_x, engine, name="reports", state="absent")
     assert (code, result["failed"], engine.calls) == (1, True, [])
-    assert result["msg"].startswith("Cannot remove the volume 'reports': it is in use by 1 container(s): db")
+    assert result["msg"].startswith("Cannot remove the volume 'reports': it is in use by db")
     assert [user["container"] for user in result["users"]] == ["db"]
     assert "exception" not in result
 
 
-def test_warnings_come_with_the_result(run, monkeypatch):
-    # Not read from the result: Ansible shows warnings at once where its controller's code is loaded, as in other tests.
-    warned = []
-    monkeypatch.setattr(basic.AnsibleModule, "warn", lambda _self, warning: warned.append(warning))
+def test_warnings_come_with_the_result(run):
     engine = FakeEngine(volumes=[{**VOLUME, "Labels": {"team": "sales"}}])
     _code, result = run(docker_volume_x, engine, name="reports", labels={"team": "billing"})
-    assert result["drift"] == [{"what": "labels.team", "wanted": "billing", "found": "sales"}]
-    assert len(warned) == 1
-    assert "labels.team is 'sales', wanted 'billing'" in warned[0]
+    assert result["drift"] == [{"name": "reports", "what": "labels.team", "wanted": "billing", "found": "sales"}]
+    assert len(run.warned) == 1
+    assert "labels.team is 'sales', wanted 'billing'" in run.warned[0]
 
 
 def test_without_the_sdk_the_package_is_named(run, monkeypatch):
-    monkeypatch.setattr(_module, "SDK_IMPORT_ERROR", "Traceback: No module named 'docker'")
-    engine = FakeEngine()
-    code, result = run(docker_volume_x, engine, name="reports")
-    assert (code, engine.calls, run.connections) == (1, [], [])
-    assert "python3-docker on Debian" in result["msg"]
+    monkeypatch.setattr(_sdk, "SDK_IMPORT_ERROR", "Traceback: No module named 'docker'")
+    for module, params in (
+        (docker_volume_plugin_x, {"alias": "rclone"}),
+        (docker_volume_x, {"name": "reports", "docker_host": "tcp://127.0.0.1:1"}),
+    ):
+        code, result = run(module, None, **params)
+        assert code == 1
+        assert "python3-docker on Debian" in result["msg"]
 
 
 def test_without_an_engine_the_socket_is_named(run, tmp_path):
@@ -200,6 +169,15 @@ def test_secret_settings_are_neither_returned_nor_logged_and_other_values_are(ru
         assert secret not in str(logged)
     assert result["settings"]["RCLONE_VERBOSE"] == "1"
     assert result["reference"] == INSTALL["remote"]
+
+
+def test_the_secrets_of_an_item_are_hidden_where_the_task_has_their_values(run):
+    options = {"remote": "hunter2", "size": "1g"}
+    engine = FakeEngine()
+    item = {"name": "reports", "secret_options": ["remote"]}
+    _code, result = run(docker_volume_x, engine, driver_options=options, volumes=[item])
+    assert "hunter2" not in json.dumps(result)
+    assert "1g" in json.dumps(result)
 
 
 def test_a_secret_in_an_answer_of_the_engine_is_hidden_too(run):

@@ -83,3 +83,17 @@ def test_masking_hides_every_secret_key_and_nothing_else(values, listed):
 def test_a_setting_is_secret_under_each_of_its_names(key, listed):
     assert secret_values({key: "x", "other.value": "y"}, [listed]) == {"x"}
     assert mask({key: "x", "other.value": "y"}, [listed]) == {key: MASK, "other.value": "y"}
+
+
+@pytest.mark.parametrize(
+    ("value", "shown", "secret"),
+    [
+        ("username=u,password=abc,,def,vers=3", "username=u,password=********,vers=3", "abc,,def"),
+        ("name=admin,secret=AQ==,rw", "name=admin,secret=********,rw", "AQ=="),
+        ("pass=a,,,rw", "pass=********,rw", "a,,"),
+        ("passthrough=1,secretive=2", "passthrough=1,secretive=2", None),
+    ],
+)
+def test_passwords_of_mount_options_are_hidden_as_a_whole(value, shown, secret):
+    assert mask({"o": value}) == {"o": shown}
+    assert secret_values({"o": value}) == ({secret} if secret else set())

@@ -1,0 +1,183 @@
+# Copyright (c) 2026, The voltainer.volumes developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The Docker SDK, for connections over TCP, TLS and ssh, and for the passwords of registries. Only here it is imported.
+
+Works with docker 5.0.3 (Debian 12) to 7.x.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from ansible_collections.voltainer.volumes.plugins.module_utils._engine import (
+    Connection,
+    check,
+    first_line,
+    root,
+    unreachable,
+)
+from ansible_collections.voltainer.volumes.plugins.module_utils._errors import (
+    EngineUnreachableError,
+    InvalidInputError,
+    SdkMissingError,
+)
+from ansible_collections.voltainer.volumes.plugins.module_utils._transport import (
+    AnswerError,
+    BrokenError,
+    Request,
+    SilenceError,
+)
+
+try:
+    import docker
+    import requests
+    import urllib3
+except ImportError:
+    SDK_IMPORT_ERROR: str | None = traceback.format_exc()
+else:
+    SDK_IMPORT_ERROR = None
+
+    class _Client(docker.APIClient):
+        """The SDK's client, which lets the environment choose the certificates only where no option does."""
+
+        def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
+            """Give the session's `verify` the say over REQUESTS_CA_BUNDLE, which requests lets win (2.28 to 2.34)."""
+            chosen = self.verify if verify is None else verify
+            return super().merge_environment_settings(url, proxies, stream, chosen, cert)
+
+        def _retrieve_server_version(self) -> str:
+            """Return the API's version, which the SDK calls this method for where it is to find it out ("auto").
+
+            As Docker's own client, ask /_ping for it: for /version the engine starts runc and others (20.10 to 28.5).
+            """
+            answer: Any = self.get(f"{self.base_url}/_ping", timeout=self.timeout)
+            answer.raise_for_status()
+            return str(answer.headers["Api-Version"])
+
+
+def connect(connection: Connection) -> SdkTransport:
+    """Return a connection to the engine. Raises EngineUnreachableError, InvalidInputError and SdkMissingError."""
+    if SDK_IMPORT_ERROR:
+        raise SdkMissingError(SDK_IMPORT_ERROR)
+    what = f"Cannot reach the Docker Engine at {connection.docker_host}"
+    check(connection)
+    try:
+        client = _Client(
+            base_url=_base_url(connection),
+            version=connection.api_version,
+            timeout=connection.timeout,
+            tls=_tls_config(connection),
+            use_ssh_client=connection.use_ssh_client,
+        )
+        if connection.api_version != "auto":
+            # With "auto" the client has asked already; without, nothing has reached the engine yet.
+            client.version()
+    except docker.errors.TLSParameterError as exc:
+        raise InvalidInputError(what, f"the TLS options are wrong: {first_line(exc)}", "Correct them") from exc
+    # ValueError: what Python's own parsers say of an address that is none.
+    except (docker.errors.DockerException, requests.exceptions.RequestException, OSError, ValueError) as exc:
+        raise _unreachable(what, exc) from exc
+    except Exception as exc:
+        # paramiko raises errors of its own, which need not be installed to be raised: told apart by their module.
+        if type(exc).__module__.partition(".")[0] != "paramiko":
+            raise
+        raise _unreachable(what, exc) from exc
+    return SdkTransport(client, is_here=connection.docker_host.startswith("unix://"))
+
+
+class SdkTransport:
+    """The engine behind the SDK's client."""
+
+    def __init__(self, client: docker.APIClient, *, is_here: bool) -> None:
+        """Take a connected client. `is_here` says that it uses a socket of this host."""
+        # Any: the stubs know neither the plugin calls nor what of the SDK is needed beyond its own methods.
+        self.client: Any = client
+        self.timeout: int = client.timeout
+        self.is_here = is_here
+
+    def ask(self, request: Request, seconds: float) -> Any:
+        """See Transport."""
+        with translated():
+            answer = self.client.request(
+                request.method,
+                f"{self.client.base_url}/v{self.client._version}{request.path}",
+                params=request.query,
+                json=request.body,
+                timeout=seconds,
+            )
+            self.client._raise_for_status(answer)
+            return answer.json() if answer.content else None
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.client.close()
+
+
+class NoPasswordError(Exception):
+    """The password for a registry cannot be read."""
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raise what the SDK raises as AnswerError, SilenceError, BrokenError or NoPasswordError."""
+    try:
+        yield
+    except docker.errors.APIError as exc:
+        raise AnswerError(exc.status_code or 0, explanation(exc)) from exc
+    # What breaks inside a stream comes as urllib3's own: the SDK reads it past requests (5.0.3 to 7.x).
+    except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError) as exc:
+        raise SilenceError from exc
+    except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, docker.errors.DockerException) as exc:
+        words = first_line(root(exc))
+        raise (NoPasswordError if "Credentials store error" in str(exc) else BrokenError)(words) from exc
+
+
+def _unreachable(what: str, exc: Exception) -> EngineUnreachableError:
+    root_cause = root(exc)
+    if isinstance(root_cause, NameError):
+        # With use_ssh_client, too, docker 5.0.3 to 7.x find their ssh adapter only where paramiko is.
+        return EngineUnreachableError(
+            what, "ssh:// needs the Python library paramiko", "Install it where the module runs (python3-paramiko)"
+        )
+    if isinstance(exc, docker.errors.APIError):
+        return EngineUnreachableError(what, explanation(exc), "Check 'api_version', 'docker_host' and the TLS options")
+    if isinstance(exc, docker.errors.InvalidVersion):
+        return EngineUnreachableError(what, first_line(exc), "Correct 'api_version'")
+    return unreachable(what, exc)
+
+
+def _base_url(connection: Connection) -> str:
+    if connection.tls or connection.validate_certs:
+        return connection.docker_host.replace("tcp://", "https://", 1)
+    return connection.docker_host
+
+
+def _tls_config(connection: Connection) -> Any:
+    if not (connection.tls or connection.validate_certs):
+        return False
+    pair = (connection.client_cert, connection.client_key)
+    wanted: dict[str, Any] = {"verify": connection.validate_certs}
+    if all(pair):
+        wanted["client_cert"] = pair
+    if connection.ca_path:
+        wanted["ca_cert"] = connection.ca_path
+    if connection.tls_hostname and connection.validate_certs:
+        wanted["assert_hostname"] = connection.tls_hostname
+    try:
+        return docker.tls.TLSConfig(**wanted)
+    except TypeError as exc:
+        # docker 7 dropped assert_hostname.
+        raise InvalidInputError(
+            "The option 'tls_hostname' cannot be used",
+            f"docker {docker.__version__} for Python on this host has no such check",
+            "Leave it out, and use a docker_host that the engine's certificate names",
+        ) from exc
+
+
+def explanation(exc: docker.errors.APIError) -> str:
+    text = exc.explanation or ""
+    return (text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)).strip() or first_line(exc)

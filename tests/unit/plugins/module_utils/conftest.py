@@ -1,0 +1,43 @@
+# Copyright (c) 2026, The voltainer.volumes developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Modules from their arguments to the JSON that they print, with a fake engine in place of the connection."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from ansible.module_utils import basic
+
+
+@pytest.fixture
+def logged(monkeypatch):
+    """Return the list of what goes to the host's log."""
+    lines = []
+    monkeypatch.setattr(basic.AnsibleModule, "log", lambda _self, msg, log_args=None: lines.append(f"{msg} {log_args}"))
+    return lines
+
+
+@pytest.fixture
+def run(monkeypatch, capsys, logged):
+    """Return a function that runs a module on an engine, and returns its exit code and its result.
+
+    `connections` of the function are those that the module asked for, `warned` are its warnings.
+    """
+    # Not read from the result: Ansible shows warnings at once where its controller's code is loaded, as in other tests.
+    monkeypatch.setattr(basic.AnsibleModule, "warn", lambda _self, warning: run_it.warned.append(warning))
+
+    def run_it(module, engine, check_mode=False, **params):
+        arguments = {"ANSIBLE_MODULE_ARGS": {**params, "_ansible_check_mode": check_mode}}
+        monkeypatch.setattr(basic, "_ANSIBLE_ARGS", json.dumps(arguments).encode())
+        # Since ansible-core 2.19 the arguments come with the name of their encoding.
+        monkeypatch.setattr(basic, "_ANSIBLE_PROFILE", "legacy", raising=False)
+        if engine is not None:
+            monkeypatch.setattr(module, "connect", lambda asked: run_it.connections.append(asked) or engine)
+        with pytest.raises(SystemExit) as ended:
+            module.main()
+        return ended.value.code, json.loads(capsys.readouterr().out)
+
+    run_it.connections, run_it.warned = [], []
+    return run_it
