@@ -88,6 +88,10 @@ molecule: lab-setup collection ## Run scenarios: SCENARIO=name (all), ACTION=con
 molecule-destroy: lab-setup collection ## Remove the lab that scenarios left up
 	@$(TOOLS_PYTHON) tests/project/scenarios.py destroy
 
+.PHONY: bench
+bench: lab-setup collection ## Measure against what users run today: BENCH=name (all), KEEP=1 leaves the lab up
+	@$(TOOLS_PYTHON) tests/benchmarks/bench.py $(if $(KEEP),--keep) $(BENCH)
+
 .PHONY: lock
 lock: ## Resolve requirements/dev.in anew into requirements/dev.txt
 	@tests/setup.sh lock

@@ -17,7 +17,7 @@ PREFIX = f"{checkout.LINKED.relative_to(checkout.ROOT)}/"
 def mypy(*arguments: str) -> int:
     """Run mypy and print what it finds under the paths of the checkout."""
     tests = checkout.ROOT / "tests"
-    paths = [checkout.BUILD / "src", tests / "project", tests / "lab"]
+    paths = [checkout.BUILD / "src", tests / "project", tests / "lab", tests / "benchmarks"]
     environment = {**os.environ, "MYPYPATH": os.pathsep.join(map(str, paths))}
     command = [sys.executable, "-m", "mypy", "--namespace-packages", "--explicit-package-bases", *arguments]
     result = subprocess.run(command, check=False, capture_output=True, text=True, cwd=checkout.ROOT, env=environment)
@@ -28,7 +28,7 @@ def mypy(*arguments: str) -> int:
 def main() -> int:
     """Check every part; modules are left to ansible-test, which knows their argument specs."""
     checkout.link()
-    codes = [mypy(f"{PREFIX}plugins/module_utils"), mypy("tests/project")]
+    codes = [mypy(f"{PREFIX}plugins/module_utils"), mypy("tests/project"), mypy("tests/benchmarks")]
     if (checkout.ROOT / "tests" / "lab").is_dir():
         codes.append(mypy("tests/lab"))
     return max(codes)
