@@ -9,12 +9,13 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from ansible_collections.voltainer.volumes.plugins.module_utils._reference import driver_key
 from ansible_collections.voltainer.volumes.plugins.module_utils._secrets import MASK, mask
 
 OwnerKind = Literal["owned", "referenced"]
+ChangeData = Literal["move", "repoint", "discard"]
 
 LOCAL = "local"
 
@@ -140,7 +141,7 @@ class Change:
 
     name: str
     source: str
-    data: Literal["move", "repoint", "discard"]
+    data: ChangeData
     before: Definition
     target: Definition
     inode: int | None = None
@@ -195,9 +196,24 @@ def change_of(volume: Volume) -> Change | None:
         return None
     try:
         record = json.loads(text)
-        before, target = Definition(**record["before"]), Definition(**record["target"])
+        before, target = _definition(record["before"]), _definition(record["target"])
         change = Change(record["name"], record["source"], record["data"], before, target, record["inode"])
-    except (ValueError, KeyError, TypeError):
+    # RecursionError: JSON that is nested without end. The label may be anybody's.
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+    known = change.data in get_args(ChangeData) and isinstance(change.inode, (int, type(None)))
+    if not (known and isinstance(change.name, str) and isinstance(change.source, str)):
         return None
     # A volume that only carries a copy of the label is nobody's staging volume.
     return change if change.staging == volume.name else None
+
+
+def _definition(record: Mapping[str, Any]) -> Definition:
+    """Return the definition of a record. Raises KeyError, TypeError and ValueError for one that is none."""
+    definition = Definition(**record)
+    if not isinstance(definition.driver, str):
+        raise TypeError
+    texts = [text for mapping in (definition.options, definition.labels) for pair in mapping.items() for text in pair]
+    if not all(isinstance(text, str) for text in texts):
+        raise TypeError
+    return definition

@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import json
 import os
 
 import pytest
@@ -21,22 +22,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from .fake_engine import container, service
-from .volumes import inspect
+from .volumes import WINDOWS, inspect
 
 NFS = {"type": "nfs", "o": "addr=192.0.2.10", "device": ":/a"}
 ANONYMOUS = "0" * 64
 TARGET = Definition("local", {}, {})
-
-# As an engine on Windows answers: the local driver's folder, and no option of a mount.
-WINDOWS = {
-    "CreatedAt": "2026-11-24T09:30:00+01:00",
-    "Driver": "local",
-    "Labels": None,
-    "Mountpoint": "C:\\ProgramData\\Docker\\volumes\\bizvol\\_data",
-    "Name": "bizvol",
-    "Options": None,
-    "Scope": "local",
-}
 
 
 def volume(**changes):
@@ -131,6 +121,29 @@ def test_no_risk_without_two_writers(containers, replicas):
 def test_unfinished_changes(found, told):
     unfinished = unfinished_changes([volume(Name="other"), found])
     assert sorted(unfinished) == told
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"source": ["pgdata"]},
+        {"name": None},
+        {"data": "burn"},
+        {"inode": "7"},
+        {"before": {"driver": 1, "options": {}, "labels": {}}},
+        {"target": {"driver": "local", "options": [], "labels": {}}},
+        {"target": {"driver": "local", "options": {"o": 1}, "labels": {}}},
+    ],
+)
+def test_a_forged_record_is_an_unreadable_one(damage):
+    made = staging("pgdata", "pgdata")
+    record = {**json.loads(made.labels[CHANGE]), **damage}
+    told = unfinished_changes([volume(Name=made.name, Labels={CHANGE: json.dumps(record)})])
+    assert told == {made.name: "it carries the label of a change's staging volume, and its record is unreadable"}
+
+
+def test_a_record_without_end_is_an_unreadable_one():
+    assert list(unfinished_changes([volume(Labels={CHANGE: "[" * 100_000})])) == ["pgdata"]
 
 
 def test_the_words_for_an_unfinished_rename():

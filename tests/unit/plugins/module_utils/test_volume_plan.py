@@ -17,20 +17,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from .fake_engine import container, service
-from .volumes import inspect, wanted
+from .volumes import WINDOWS, inspect, wanted
 
 NFS = {"type": "nfs", "o": "addr=192.0.2.10,rw", "device": ":/export"}
 PROTECTED = {"voltainer.volumes.protected": "true"}
-# As an engine on Windows shows a volume (API 1.41).
-WINDOWS = {
-    "CreatedAt": "2026-11-24T09:30:00+01:00",
-    "Driver": "local",
-    "Labels": None,
-    "Mountpoint": "C:\\ProgramData\\Docker\\volumes\\bizvol\\_data",
-    "Name": "bizvol",
-    "Options": None,
-    "Scope": "local",
-}
 
 
 def found(volume=None, **facts):

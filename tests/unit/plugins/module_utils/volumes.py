@@ -29,6 +29,18 @@ PER_VOLUME = {
 }
 
 
+# As an engine on Windows shows a volume (API 1.41).
+WINDOWS = {
+    "CreatedAt": "2026-11-24T09:30:00+01:00",
+    "Driver": "local",
+    "Labels": None,
+    "Mountpoint": "C:\\ProgramData\\Docker\\volumes\\bizvol\\_data",
+    "Name": "bizvol",
+    "Options": None,
+    "Scope": "local",
+}
+
+
 def task(**params):
     """Return what a task with the option `name` wants."""
     return parse_volumes({"name": "pgdata", "volumes": None, **PER_VOLUME, **params})
