@@ -8,6 +8,7 @@ A folder is moved by rename(2), which takes the same time whatever is in it, and
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -136,8 +137,10 @@ def _device(path: str) -> int | None:
 
 
 def _sync(folder: str) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    # It has moved, and there is no way but on: a file system that cannot sync folders only keeps it back for a while.
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -71,7 +71,8 @@ class SocketTransport:
         query = f"?{urlencode(request.query)}" if request.query else ""
         url = f"/v{self._version}{request.path}{query}"
         status, answer = self._exchange(request.method, url, request.body, seconds)
-        if status >= HTTPStatus.BAD_REQUEST:
+        # The engine redirects only a path that it takes for another one.
+        if status >= HTTPStatus.MULTIPLE_CHOICES:
             raise AnswerError(status, _words(answer))
         return json.loads(answer) if answer else None
 

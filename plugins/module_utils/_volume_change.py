@@ -226,6 +226,8 @@ def _undone(engine: Engine, change: Change, staging: Volume) -> str:
         _settle(engine, change, staging, change.before)
     except VolumesError as exc:
         return f"The change could not be undone yet: {exc} Run the task again after that"
+    if engine.volume(change.source) is None and engine.volume(change.name) is None:
+        return "The volume was removed by somebody else meanwhile, with its data"
     if change.data == "discard":
         without = ", without the data that was to be discarded" if gone else "; of its data, some may be discarded"
         return f"The volume is there as it was before{without}"
@@ -238,7 +240,9 @@ def _settle(engine: Engine, change: Change, staging: Volume, definition: Definit
         _settle_rename(engine, change)
     else:
         _make_way(engine, change)
-        if engine.volume(change.name) is None:
+        # Where the data is not in the staging volume, it was still in the volume when somebody else removed that.
+        saved = change.data != "move" or _holder(change, staging)
+        if saved and engine.volume(change.name) is None:
             create_volume(engine, change.name, definition)
         if change.data == "move":
             _bring_home(engine, change, staging.name, change.name)

@@ -299,7 +299,7 @@ volume:
     Scope: local
 volumes:
   description: What became of each volume, in the order of the task; a single one, too.
-  returned: success, and when a change of one of the volumes failed
+  returned: success, and with O(volumes) when a change of one of them failed
   type: list
   elements: dict
   sample:

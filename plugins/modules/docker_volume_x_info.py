@@ -189,6 +189,7 @@ volumes:
     users:
       description:
         - Who uses it. These are containers of this engine, running or not, and on a manager of a swarm services.
+        - The mode of a service is V(replicated), V(global), V(replicatedjob) or V(globaljob).
       type: list
       elements: dict
       returned: always

@@ -110,6 +110,15 @@ def test_a_volume_whose_plugin_is_disabled_or_gone_is_not_missing(engine, status
     assert caught.value.status == status
 
 
+def test_a_path_that_the_engine_takes_for_another_is_an_error(stack, tmp_path):
+    socket = tmp_path / "engine.sock"
+    stack.enter_context(serving({"GET /volumes/reports": (301, message("moved"))}, socket=socket))
+    made = connect(connection(docker_host=f"unix://{socket}", api_version="1.41", timeout=1))
+    stack.callback(made._transport.close)
+    with pytest.raises(EngineError, match="moved"):
+        made.volume("reports")
+
+
 def test_one_volume_is_one_request(engine):
     made, server = engine({"GET /volumes/reports": (200, VOLUME)})
     assert made.volume("reports").driver == "local"

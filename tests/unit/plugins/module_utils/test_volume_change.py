@@ -397,6 +397,42 @@ def test_a_volume_that_was_protected_since_the_plan_was_made_stays(make, change)
     assert state(engine)["pgdata"][2] == {"voltainer.volumes.protected": "true"}
 
 
+def test_a_volume_that_was_removed_meanwhile_does_not_come_back_empty(make):
+    engine = make()
+    create = engine.create_volume
+
+    def create_volume(name, *args):
+        volume = create(name, *args)
+        # Another run, or somebody by hand.
+        engine.remove_volume("pgdata")
+        return volume
+
+    with (
+        mock.patch.object(engine, "create_volume", create_volume),
+        pytest.raises(RefusedError, match="vanished meanwhile"),
+    ):
+        converge_volumes(engine, task(**RELABEL), False)
+    # The staging volume is empty, and the next run takes it away.
+    outcome = converge_volumes(engine, task(state="absent"), False)
+    assert outcome.plan.verbs in {("settle",), ()}
+    assert state(engine) == {}
+
+
+def test_a_volume_that_is_removed_after_the_staging_is_told(make):
+    engine = make()
+
+    def gone(source, _target):
+        engine.remove_volume("pgdata")
+        raise VolumesError(f"Cannot move the folder {source}", "No such file or directory")
+
+    with (
+        mock.patch.object(_folders, "move", gone),
+        pytest.raises(VolumesError, match="was removed by somebody else meanwhile, with its data"),
+    ):
+        converge_volumes(engine, task(**RELABEL), False)
+    assert state(engine) == {}
+
+
 def test_the_old_volume_of_a_rename_stays_where_the_new_one_is_gone(make):
     engine = make(NFS)
     create = engine.create_volume
