@@ -269,6 +269,7 @@ def broken(what: str, exc: BrokenError) -> EngineUnreachableError:
 
 
 def check(connection: Connection) -> None:
+    """Raise InvalidInputError for options of the connection that cannot be meant."""
     if not re.match(r"(?:auto|[0-9]+\.[0-9]+)\Z", connection.api_version):
         raise InvalidInputError(
             "The option 'api_version' is invalid",
@@ -281,6 +282,7 @@ def check(connection: Connection) -> None:
 
 
 def unreachable(what: str, exc: Exception) -> EngineUnreachableError:
+    """Return the error for an engine that was not reached, with the system's reason."""
     cause = root(exc)
     # Told by type and not by errno: that of an SSLError is OpenSSL's own.
     if isinstance(cause, PermissionError):
@@ -309,6 +311,7 @@ def root(exc: BaseException) -> BaseException:
 
 
 def first_line(exc: BaseException) -> str:
+    """Return the first line of the error's text, or its name where it has none."""
     lines = str(exc).strip().splitlines()
     return lines[0] if lines else type(exc).__name__
 

@@ -21,6 +21,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._engine import (
     Connection,
     Engine,
     broken,
+    check,
     unanswered,
 )
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import EngineError
@@ -48,6 +49,7 @@ _DIGEST_SAFE = (25, 0, 3)
 
 def connect(connection: Connection) -> PluginEngine:
     """Return the engine. Raises EngineUnreachableError, InvalidInputError and SdkMissingError."""
+    check(connection)
     return PluginEngine(_sdk.connect(connection))
 
 

@@ -15,7 +15,6 @@ from typing import Any
 
 from ansible_collections.voltainer.volumes.plugins.module_utils._engine import (
     Connection,
-    check,
     first_line,
     root,
     unreachable,
@@ -60,11 +59,13 @@ else:
 
 
 def connect(connection: Connection) -> SdkTransport:
-    """Return a connection to the engine. Raises EngineUnreachableError, InvalidInputError and SdkMissingError."""
+    """Return a connection to the engine, whose options are checked.
+
+    Raises EngineUnreachableError, InvalidInputError and SdkMissingError.
+    """
     if SDK_IMPORT_ERROR:
         raise SdkMissingError(SDK_IMPORT_ERROR)
     what = f"Cannot reach the Docker Engine at {connection.docker_host}"
-    check(connection)
     try:
         client = _Client(
             base_url=_base_url(connection),
@@ -179,5 +180,6 @@ def _tls_config(connection: Connection) -> Any:
 
 
 def explanation(exc: docker.errors.APIError) -> str:
+    """Return what the engine said."""
     text = exc.explanation or ""
     return (text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)).strip() or first_line(exc)

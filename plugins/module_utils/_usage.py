@@ -108,11 +108,11 @@ class Users:
         """Whether there is any."""
         return bool(self.containers or self.services)
 
-    def of(self, volume: str) -> Users:
-        """Return those of one volume."""
+    def of(self, *volumes: str) -> Users:
+        """Return those of these volumes."""
+        services = (service.of(volume) for volume in volumes for service in self.services)
         return Users(
-            tuple(use for use in self.containers if use.volume == volume),
-            tuple(use for use in (service.of(volume) for service in self.services) if use),
+            tuple(use for use in self.containers if use.volume in volumes), tuple(use for use in services if use)
         )
 
     def by_volume(self, names: Iterable[str]) -> dict[str, Users]:

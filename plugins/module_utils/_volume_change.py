@@ -94,7 +94,8 @@ def _stage(engine: Engine, change: Change) -> Volume:
         raise EngineError(f"Cannot begin the {change.words}", exc.why, exc.way_out, status=exc.status) from exc
     if staging.labels != change.labels:
         raise _meanwhile(change)
-    why = _why_unreachable(change, staging, engine)
+    moves = change.data == "move"
+    why = _folders.why_unreachable(staging.mountpoint, engine_is_here=engine.is_here) if moves else ""
     if why:
         # The socket is one of this host, and yet another host's engine answers there.
         remove_volume(engine, staging.name)
@@ -113,12 +114,6 @@ def _meanwhile(change: Change) -> RefusedError:
         f"there is another volume '{change.staging}', or another change of the volume began at the same moment",
         "Run the task again; where no change of the volume is under way, rename or remove that volume",
     )
-
-
-def _why_unreachable(change: Change, volume: Volume, engine: Engine) -> str:
-    if change.data != "move":
-        return ""
-    return _folders.why_unreachable(volume.mountpoint, engine_is_here=engine.is_here)
 
 
 @contextmanager
@@ -171,7 +166,7 @@ def _refuse_users(engine: Engine, change: Change) -> None:
     for name in dict.fromkeys([change.source, change.name]):
         users = engine.users(name)
         if users.containers:
-            raise in_use(action, [name], users)
+            raise in_use(action, name, users)
 
 
 def _there(engine: Engine, name: str, change: Change) -> Volume:
@@ -291,7 +286,7 @@ def _refuse_mounted(engine: Engine, name: str) -> None:
     # A container that does not run has the name of the volume, and not its folder.
     users = engine.users(name)
     if any(use.mounted for use in users.containers):
-        raise in_use("bring back the data of", [name], users)
+        raise in_use("bring back the data of", name, users)
 
 
 def _move_or_keep(change: Change, away: Volume, home: Volume) -> None:

@@ -60,18 +60,20 @@ class Look:
         for change, staging in touching:
             named = {change.name: self._volume(change.name), change.source: self._volume(change.source)}
             check_settling(change, *named.values(), staging, engine_is_here=self._engine.is_here)
-            after = settled(change, named, used=bool(self._engine.users(change.name).containers))
+            used = change.renames and bool(self._engine.users(change.name).containers)
+            after = settled(change, named, used=used)
             volume = after.get(wanted.name, volume)
             source = after.get(wanted.rename_from or "", source)
         doing = intent(wanted, volume, source)
         current = source or volume
+        planned = change_for(wanted, current) if current and doing in {"recreate", "rename"} else None
         return VolumeFound(
             volume,
             source,
             users=self._users_for(wanted, doing) if doing in {"remove", "recreate", "rename"} else Users(),
-            driver_ready=self._ready(wanted, doing, current),
+            driver_ready=self._ready(wanted, doing, planned),
             # A volume that is gone in the middle of a change will be beside its staging volume.
-            unreachable=self._unreachable(wanted, doing, current, *(staging for _change, staging in touching)),
+            unreachable=self._unreachable(planned, current, *(staging for _change, staging in touching)),
             unfinished=unfinished,
         )
 
@@ -118,7 +120,7 @@ class Look:
         if self._users is None:
             self._users = self._look_for_users()
         while True:
-            users = _of(self._users, wanted.names)
+            users = self._users.of(*wanted.names)
             left = self._began + wanted.wait - time.monotonic()
             if left <= 0 or not blockers(wanted, doing, users):
                 return users
@@ -128,11 +130,11 @@ class Look:
     def _look_for_users(self) -> Users:
         return self._engine.users(self._names[0] if len(self._names) == 1 else None)
 
-    def _ready(self, wanted: VolumeWanted, doing: Intent, current: Volume | None) -> bool | None:
+    def _ready(self, wanted: VolumeWanted, doing: Intent, change: Change | None) -> bool | None:
         if doing == "create" and wanted.driver is not None:
             return self._driver_ready(wanted.driver)
-        if doing == "recreate" and current:
-            return self._driver_ready(change_for(wanted, current).target.driver)
+        if change and not change.renames:
+            return self._driver_ready(change.target.driver)
         return None
 
     def _driver_ready(self, driver: str) -> bool:
@@ -140,16 +142,8 @@ class Look:
             self._ready_drivers[driver] = self._engine.driver_ready(driver)
         return self._ready_drivers[driver]
 
-    def _unreachable(self, wanted: VolumeWanted, doing: Intent, current: Volume | None, *staging: Volume) -> str:
-        if doing not in {"recreate", "rename"} or current is None or change_for(wanted, current).data != "move":
+    def _unreachable(self, change: Change | None, *volumes: Volume | None) -> str:
+        if change is None or change.data != "move":
             return ""
-        mountpoint = next(filter(None, (one.mountpoint for one in (current, *staging))), "")
+        mountpoint = next((one.mountpoint for one in volumes if one and one.mountpoint), "")
         return _folders.why_unreachable(mountpoint, engine_is_here=self._engine.is_here)
-
-
-def _of(users: Users, names: Sequence[str]) -> Users:
-    parts = [users.of(name) for name in names]
-    return Users(
-        tuple(use for part in parts for use in part.containers),
-        tuple(use for part in parts for use in part.services),
-    )

@@ -20,6 +20,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._volume import (
     RESERVED,
     STAGING_SUFFIX,
     Change,
+    ChangeData,
     Definition,
     Volume,
     shown_volume,
@@ -76,7 +77,7 @@ def intent(wanted: VolumeWanted, volume: Volume | None, source: Volume | None) -
 def change_for(wanted: VolumeWanted, current: Volume) -> Change:
     """Return the change that makes what is wanted of `current`. Raises RefusedError where its data cannot be kept."""
     target = target_of(wanted, current)
-    data: Literal["move", "repoint", "discard"] = "discard"
+    data: ChangeData = "discard"
     if wanted.data == "keep" or wanted.name != current.name:
         data = _way_to_keep(wanted, current, target)
     change = Change(wanted.name, current.name, data, current.definition, target)
@@ -168,9 +169,8 @@ def differences(wanted: VolumeWanted, volume: Volume) -> Iterable[dict[str, Any]
         yield _difference(volume, "protected", str(wanted.protected).lower(), str(volume.protected).lower())
 
 
-def in_use(action: str, names: Iterable[str], users: Users) -> RefusedError:
-    """Return the error for volumes that cannot be removed because of their users. `action` is such as "remove"."""
-    named = " and ".join(f"'{name}'" for name in names)
+def in_use(action: str, name: str, users: Users) -> RefusedError:
+    """Return the error for a volume that cannot be removed because of its users. `action` is such as "remove"."""
     way_out = "Remove these containers first (a stopped container still holds its volumes)"
     if users.services:
         way_out = (
@@ -179,7 +179,7 @@ def in_use(action: str, names: Iterable[str], users: Users) -> RefusedError:
             else "Remove these services, or let them go without the volume"
         )
     return RefusedError(
-        f"Cannot {action} the volume {named}",
+        f"Cannot {action} the volume '{name}'",
         f"it is in use by {users}",
         f"{way_out}. The option 'wait' waits until they are gone",
         users=users.as_result(),
@@ -375,7 +375,7 @@ def _check_harm(wanted: VolumeWanted, doing: Intent, found: VolumeFound, volume:
     users = blockers(wanted, doing, found.users)
     if not users:
         return
-    error = in_use(_ACTIONS[doing], [volume.name], users)
+    error = in_use(_ACTIONS[doing], volume.name, users)
     if not users.containers and loses_data(wanted, doing):
         error.way_out += f". If its data is to go nevertheless, say so with 'confirm: {volume.name}'"
     raise error

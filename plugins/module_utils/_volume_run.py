@@ -71,7 +71,7 @@ def _apply_all(engine: Engine, planned: Sequence[Planned]) -> list[Done | Volume
         return gone[0] if gone else _try_to_apply(engine, one, gone)
 
     changing = [one for one in planned if one[2].steps]
-    if len(changing) < _MANY or not all(_is_simple(*one) for one in changing):
+    if len(changing) < _MANY or not all(_is_simple(*one[1:]) for one in changing):
         return [apply(one) for one in planned]
     with ThreadPoolExecutor(_THREADS) as threads:
         return list(threads.map(apply, planned))
@@ -88,7 +88,7 @@ def _try_to_apply(engine: Engine, planned: Planned, gone: list[VolumesError]) ->
         return exc
 
 
-def _is_simple(_item: VolumeWanted, found: VolumeFound, plan: Plan) -> bool:
+def _is_simple(found: VolumeFound, plan: Plan) -> bool:
     """Return whether it is one call that no plugin must answer."""
     if plan.verbs == ("create",):
         return bool(plan.steps[0].arguments["target"].is_local)

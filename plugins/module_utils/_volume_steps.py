@@ -44,4 +44,4 @@ def remove_volume(engine: Engine, name: str) -> None:
         users = engine.users(name) if exc.status == HTTPStatus.CONFLICT else None
         if not users:
             raise
-        raise in_use("remove", [name], users) from exc
+        raise in_use("remove", name, users) from exc

@@ -72,6 +72,17 @@ def make(tmp_path):
     return it
 
 
+@contextlib.contextmanager
+def changing_calls(engine, wrapped):
+    """Put `wrapped` around each call that changes something."""
+    with (
+        mock.patch.object(engine, "create_volume", wrapped(engine.create_volume)),
+        mock.patch.object(engine, "remove_volume", wrapped(engine.remove_volume)),
+        mock.patch.object(_folders, "move", wrapped(_folders.move)),
+    ):
+        yield
+
+
 def killed(engine, want, number, before):
     """Run a task of which the n-th call that changes something is the last; return whether there was an n-th."""
     count = 0
@@ -89,11 +100,7 @@ def killed(engine, want, number, before):
 
         return one
 
-    with (
-        mock.patch.object(engine, "create_volume", killing(engine.create_volume)),
-        mock.patch.object(engine, "remove_volume", killing(engine.remove_volume)),
-        mock.patch.object(_folders, "move", killing(_folders.move)),
-    ):
+    with changing_calls(engine, killing):
         try:
             converge_volumes(engine, task(**want), False)
         except Killed:
@@ -549,11 +556,7 @@ def _fail_at(engine, want, number):
 
         return one
 
-    with (
-        mock.patch.object(engine, "create_volume", failing(engine.create_volume)),
-        mock.patch.object(engine, "remove_volume", failing(engine.remove_volume)),
-        mock.patch.object(_folders, "move", failing(_folders.move)),
-    ):
+    with changing_calls(engine, failing):
         try:
             converge_volumes(engine, task(**want), False)
         except VolumesError as exc:
