@@ -91,8 +91,20 @@ requirements:
     C(python3-docker) on Debian
 """
 
-    SDK = r"""
-options: {}
+    # For modules that ask registries.
+    REGISTRY = r"""
+options:
+  registry_username:
+    description:
+      - The user name for the registry. Given with O(registry_password), which then counts alone.
+      - Without it, the C(docker login) of the user who runs the task on the host counts, in its C(config.json) or in a
+        credential helper.
+    type: str
+  registry_password:
+    description:
+      - The password, or access token, for O(registry_username).
+    type: str
 requirements:
-  - Docker SDK for Python (C(docker)) 5.0.3 or newer there; C(python3-docker) on Debian
+  - Docker SDK for Python (C(docker)) 5.0.3 or newer there; C(python3-docker) on Debian. Over a C(unix://) socket it is
+    needed only where a registry is asked
 """

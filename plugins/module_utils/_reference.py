@@ -73,11 +73,11 @@ def parse_reference(text: str, option: str = "remote") -> Reference:
     return Reference(domain, path, tag if colon else (None if at else DEFAULT_TAG), digest if at else None)
 
 
-def parse_alias(text: str) -> str:
+def parse_alias(text: str, option: str = "alias") -> str:
     """Return the full local name of a plugin: `pure` is `pure:latest`, as the engine has it."""
     if "@" in text:
-        raise _invalid("alias", text, "an alias has no digest")
-    return str(parse_reference(text, "alias"))
+        raise _invalid(option, text, "an alias has no digest")
+    return str(parse_reference(text, option))
 
 
 def driver_key(name: str) -> str:

@@ -23,13 +23,30 @@ Kind = Literal["env", "args", "mount", "device"]
 
 @dataclass(frozen=True)
 class Setting:
-    """One setting. `key` is how results name it; `names` are the words that the engine takes for it."""
+    """One setting. `key` is how results name it; `names` are the words that the engine takes for it.
+
+    `current` is None for a variable or device that the plugin runs without: one that its version brought along, and
+    that was not set since the upgrade (20.10 to 28.5). `default` is None where nobody knows it: that of a mount.
+    """
 
     key: str
     names: tuple[str, ...]
     kind: Kind
-    current: str
+    current: str | None
+    default: str | None
     settable: bool
+
+
+@dataclass(frozen=True)
+class SettingsWanted:
+    """What settings shall be: `named` by any of their names, `kept` those not named, by key; others stay as they are.
+
+    With `exact`, all that is not named gets its default.
+    """
+
+    named: Mapping[str, str]
+    kept: Mapping[str, str]
+    exact: bool = False
 
 
 def parse_settings(values: Mapping[str, Any] | None) -> dict[str, str] | None:
@@ -39,16 +56,17 @@ def parse_settings(values: Mapping[str, Any] | None) -> dict[str, str] | None:
     return {str(key): _setting_string(str(key), value) for key, value in values.items()}
 
 
-def catalog(inspect: Mapping[str, Any]) -> dict[str, Setting]:
+def catalog(inspect: Mapping[str, Any], mounts: Mapping[str, str] | None = None) -> dict[str, Setting]:
     """Return all settings of a plugin by every name, from the engine's `GET /plugins/{name}/json`.
 
+    `mounts` are the defaults of mounts by the keys that results use, where they are known.
     What runs is `Settings.Env`, `Settings.Args` and `Settings.Devices`, but `Config.Mounts` (20.10 to 28.5).
     """
     config, settings = inspect["Config"], inspect["Settings"]
     found: dict[str, Setting] = {}
     for setting in (
         *_envs(config, settings),
-        *_mounts(config),
+        *_mounts(config, mounts or {}),
         *_devices(config, settings),
         *_args(config, settings),
     ):
@@ -59,16 +77,13 @@ def catalog(inspect: Mapping[str, Any]) -> dict[str, Setting]:
 
 
 def current_settings(inspect: Mapping[str, Any]) -> dict[str, str]:
-    """Return what each setting of the plugin is now, settable or not."""
-    return {setting.key: setting.current for setting in catalog(inspect).values()}
+    """Return what each setting of the plugin is now, settable or not; those that it runs without are left out."""
+    return {one.key: one.current for one in catalog(inspect).values() if one.current is not None}
 
 
-def changed_settings(plugin: str, wanted: Mapping[str, str], inspect: Mapping[str, Any]) -> dict[str, str]:
-    """Return those of `wanted` that differ from what is set, by the keys that results use.
-
-    Raises InvalidInputError for a setting that the plugin does not have or that cannot be set; all are named at once.
-    """
-    known = catalog(inspect)
+def check_settings(plugin: str, wanted: Iterable[str], known: Mapping[str, Setting]) -> None:
+    """Raise InvalidInputError for names that the plugin does not have or that cannot be set; all are named at once."""
+    wanted = tuple(wanted)
     errors = [_error(name, known) for name in wanted if name not in known or not known[name].settable]
     twice = _named_twice(wanted, known)
     if errors or twice:
@@ -78,7 +93,64 @@ def changed_settings(plugin: str, wanted: Mapping[str, str], inspect: Mapping[st
             "; ".join([*errors, *twice]),
             f"It can be set: {', '.join(choices) if choices else 'nothing'}",
         )
-    return {known[name].key: value for name, value in wanted.items() if known[name].current != value}
+
+
+def changed_settings(
+    plugin: str, wanted: SettingsWanted, inspect: Mapping[str, Any], mounts: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Return what must be set, by the keys that results use. `mounts` are the defaults of mounts, where they are known.
+
+    Raises InvalidInputError for what cannot be set, or has no known default.
+    """
+    known = catalog(inspect, mounts)
+    check_settings(plugin, wanted.named, known)
+    named = {known[name].key: value for name, value in wanted.named.items()}
+    others = [one for one in _each(known) if one.settable and one.key not in named]
+    if wanted.exact:
+        unknown = sorted(one.key for one in others if one.default is None)
+        if unknown:
+            raise InvalidInputError(
+                f"Cannot set the plugin '{plugin}' to exactly what the task says",
+                f"nobody but root on the engine's own host can tell the default of {', '.join(unknown)}",
+                "Name them in 'settings', or run the task there as root over the engine's socket",
+            )
+        rest = {one.key: str(one.default) for one in others}
+    else:
+        rest = {one.key: wanted.kept[one.key] for one in others if one.key in wanted.kept}
+    return {key: value for key, value in {**named, **rest}.items() if known[key].current != value}
+
+
+def missing_defaults(inspect: Mapping[str, Any]) -> dict[str, str]:
+    """Return the settings that the plugin runs without, and their defaults: an upgrade does not bring them along."""
+    return {
+        one.key: one.default
+        for one in _each(catalog(inspect))
+        if one.settable and one.current is None and one.default is not None
+    }
+
+
+def not_brought_along(old: Mapping[str, Any], fresh: Mapping[str, Any]) -> list[str]:
+    """Return, in words, what an upgrade of `old` cannot bring: what a plugin fixes, the engine takes from `old`.
+
+    `fresh` is the new version as a new install of it is. The engine keeps variables and devices as they were, also
+    those that nobody can set (20.10 to 28.5).
+    """
+    before, after = catalog(old), catalog(fresh)
+    nameless = _nameless_devices(fresh["Config"]) - _nameless_devices({"Linux": old["Settings"]})
+    fixed = [one for one in _each(after) if not one.settable and one.kind in {"env", "device"}]
+    told = [
+        f"{one.key} stays {before[one.key].current!r} and does not become {one.default!r}"
+        for one in fixed
+        if one.key in before and before[one.key].current != one.default
+    ]
+    told += [f"{one.key} ({one.default!r}) is not added" for one in fixed if one.key not in before]
+    return told + [f"the device {path} is not added" for path in sorted(nameless)]
+
+
+def dropped_settings(old: Mapping[str, Any], fresh: Mapping[str, Any]) -> list[str]:
+    """Return the settings of `old` that have another value than their default, and that `fresh` does not have."""
+    after = catalog(fresh)
+    return [one.key for one in _each(catalog(old)) if one.key not in after and one.current not in {None, one.default}]
 
 
 def empties_args(changes: Mapping[str, str], inspect: Mapping[str, Any]) -> bool:
@@ -103,38 +175,49 @@ def _setting_string(key: str, value: Any) -> str:
     )
 
 
+def _each(known: Mapping[str, Setting]) -> Iterable[Setting]:
+    return {setting.key: setting for setting in known.values()}.values()
+
+
+def _nameless_devices(config: Mapping[str, Any]) -> set[str]:
+    devices = (config.get("Linux") or {}).get("Devices") or ()
+    return {device.get("Path") or "" for device in devices if not device.get("Name")}
+
+
 def _envs(config: Mapping[str, Any], settings: Mapping[str, Any]) -> Iterable[Setting]:
     running = dict(_pair(text) for text in settings.get("Env") or ())
     for env in config.get("Env") or ():
         name = env["Name"]
-        current = running.get(name, env.get("Value") or "")
-        yield Setting(name, (name, f"{name}.value"), "env", current, settable(env, "value"))
+        yield Setting(
+            name, (name, f"{name}.value"), "env", running.get(name), env.get("Value") or "", settable(env, "value")
+        )
 
 
-def _mounts(config: Mapping[str, Any]) -> Iterable[Setting]:
+def _mounts(config: Mapping[str, Any], defaults: Mapping[str, str]) -> Iterable[Setting]:
     for mount in config.get("Mounts") or ():
         name = mount.get("Name")
         if name:
             key = f"{name}.source"
-            yield Setting(key, (key, name), "mount", mount.get("Source") or "", settable(mount, "source"))
+            source = mount.get("Source") or ""
+            yield Setting(key, (key, name), "mount", source, defaults.get(key), settable(mount, "source"))
 
 
 def _devices(config: Mapping[str, Any], settings: Mapping[str, Any]) -> Iterable[Setting]:
-    running = {device.get("Name"): device.get("Path") for device in settings.get("Devices") or ()}
+    running = {device.get("Name"): device.get("Path") or "" for device in settings.get("Devices") or ()}
     for device in (config.get("Linux") or {}).get("Devices") or ():
         name = device.get("Name")
         if name:
             key = f"{name}.path"
-            current = running.get(name, device.get("Path")) or ""
-            yield Setting(key, (key, name), "device", current, settable(device, "path"))
+            default = device.get("Path") or ""
+            yield Setting(key, (key, name), "device", running.get(name), default, settable(device, "path"))
 
 
 def _args(config: Mapping[str, Any], settings: Mapping[str, Any]) -> Iterable[Setting]:
     args = config.get("Args") or {}
     name = args.get("Name")
     if name:
-        current = " ".join(settings.get("Args") or ())
-        yield Setting(name, (name, f"{name}.value"), "args", current, settable(args, "value"))
+        current, default = (" ".join(words or ()) for words in (settings.get("Args"), args.get("Value")))
+        yield Setting(name, (name, f"{name}.value"), "args", current, default, settable(args, "value"))
 
 
 def settable(item: Mapping[str, Any], field: str) -> bool:

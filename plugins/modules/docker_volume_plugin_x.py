@@ -7,59 +7,90 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: docker_volume_plugin_x
-short_description: Install, set, enable, disable and remove Docker storage plugins
+short_description: Install, set, upgrade, enable, disable and remove Docker storage plugins
 version_added: 0.1.0
 description:
   - Installs a managed volume plugin from a registry under an alias, with exactly the privileges that the task
-    approves, sets its settings, and enables it.
+    approves, sets its settings, upgrades it, and enables it.
   - Nothing half-done stays behind. Where an install fails, also at enabling, the plugin is removed again; where a
-    change fails, its settings and its state are brought back.
-  - A plugin is never stopped or removed from under running containers; the error names them. In check mode, too.
+    change or an upgrade fails, the version, the settings and the state before are brought back.
+  - A plugin is never stopped or removed from under running containers, unless O(force) says so; the error names them.
+    In check mode, too.
+  - Only storage plugins are managed, those whose interface is C(docker.volumedriver) or CSI. Others are refused, and
+    do not stay installed.
+  - What a change is about is noted in the engine while it goes on, in a volume named C(voltainer-plugin-change.) and
+    the plugin's ID. When a task is killed at any point, the next one for the same plugin finds it and finishes the
+    change.
 author:
   - The voltainer.volumes developers (@voltainer)
 extends_documentation_fragment:
   - voltainer.volumes.docker
-  - voltainer.volumes.docker.sdk
+  - voltainer.volumes.docker.registry
   - voltainer.volumes.attributes
   - voltainer.volumes.attributes.changes
 options:
   remote:
     description:
-      - The reference of the plugin in a registry, C([registry/]name[:tag]). Without a tag, V(latest).
-      - Needed to install it. Where the plugin is there, it must be the one installed, or the task fails and changes
-        nothing.
+      - The reference of the plugin in a registry, C([registry/]name[:tag]) or C([registry/]name@sha256:...). Without a
+        tag, V(latest).
+      - Needed to install it. Where a plugin of that name is there from another repository, the task fails and changes
+        nothing; another tag or digest of the same repository is an upgrade.
       - A reference by digest is refused on engines before 25.0.3, which it would crash.
-      - Credentials for the registry are those of C(docker login) of the user who runs the task on the host.
     type: str
   alias:
     description:
       - The local name of the plugin, which volumes give as their driver. V(pure) is V(pure:latest).
       - Where it is not given, the plugin is known by O(remote).
     type: str
+  plugin_name:
+    description:
+      - What O(remote) is in C(community.docker.docker_plugin). Tasks for that module work with this one unchanged.
+      - As there, everything that the plugin asks for is granted where O(privileges) is not given; here a warning lists
+        it. An upgrade that asks for more than the installed version has is refused all the same.
+    type: str
   state:
     description:
       - V(present) installs the plugin; a fresh one stays disabled, an enabled one stays enabled.
-      - V(enabled) installs it and enables it. Of a run that is killed in the middle, it makes up for everything at the
-        next, while V(present) cannot know that the plugin was enabled before.
+      - V(enabled) installs it and enables it.
       - V(disabled) installs it and disables it.
       - V(absent) disables and removes it. Refused while it has volumes.
+      - V(enable) and V(disable) are the words of C(community.docker.docker_plugin) for V(enabled) and V(disabled).
     type: str
-    choices: [present, absent, enabled, disabled]
+    choices: [present, absent, enabled, disabled, enable, disable]
     default: present
+  pull:
+    description:
+      - When an installed plugin is compared with the registry.
+      - V(missing) asks the registry only where the plugin is not installed, or where O(remote) is not the reference
+        that it was installed from. A tag that has moved goes unseen.
+      - V(changed) asks at each run which content the tag has, and upgrades the plugin where it is not the installed
+        one. Which that is, the engine tells only root on its own host (or of a plugin installed by digest); elsewhere
+        the task fails.
+      - V(always) upgrades at each run, also to the same content, which repairs a plugin whose files were damaged.
+    type: str
+    choices: [missing, changed, always]
+    default: missing
   settings:
     description:
       - Settings of the plugin by name. These are its environment variables (C(DEBUG)), its arguments (C(args)), the
         sources of its mounts (C(config.source)) and the paths of its devices (C(fuse.path)).
       - Numbers and booleans become strings (V(true), not V(True)), a list becomes the words of the arguments.
-      - Settings that are not named keep their value. One that the plugin does not have, or that cannot be set, is an
-        error. For a plugin that is not yet installed this is known only after the pull, so not in check mode; it is
-        then removed again.
+      - Settings that are not named keep their value, also through an upgrade; O(settings_exact) changes that. One that
+        the plugin does not have, or that cannot be set, is an error. For a version that is not yet installed this is
+        known only after the pull, so not in check mode; the plugin then stays as it was.
       - An enabled plugin is disabled, set and enabled again, only where a value differs.
       - The engine cannot take the arguments of an installed plugin away. An empty C(args) starts it with one empty
         word, which some plugins refuse.
       - Values whose name tells of a secret (such as C(API_TOKEN)) are hidden in all output. O(secret_settings) names
         others.
     type: dict
+    aliases: [plugin_options]
+  settings_exact:
+    description:
+      - Whether settings that O(settings) does not name go back to the defaults of the plugin.
+      - The default of a mount is known only to root on the engine's own host; elsewhere such mounts must be named.
+    type: bool
+    default: false
   secret_settings:
     description:
       - Names in O(settings) whose values are secret, beside those whose names say so.
@@ -69,18 +100,48 @@ options:
   privileges:
     description:
       - What the plugin may have, as the engine words it, a list of C(name) and C(value); or V(all) to grant all that
-        it asks for.
+        it asks for, which is then listed in a warning.
       - Where it asks for more, the task fails before anything is pulled, and prints what it asks for, ready to paste
-        here.
+        here. So does an upgrade.
       - Where the option is left out, nothing is approved.
     type: raw
+  force:
+    description:
+      - Whether the plugin may be stopped while running containers have its volumes mounted. They lose them, on most
+        storage until they are started again.
+      - Together with O(confirm), a plugin that has volumes may be removed.
+    type: bool
+    default: false
+  confirm:
+    description:
+      - The name of the plugin once more, without which O(force=true) removes no plugin that has volumes. Those cannot
+        be reached any more afterwards, and their names stay taken.
+    type: str
+  force_remove:
+    description:
+      - The word of C(community.docker.docker_plugin) for O(force) with O(state=absent). An enabled plugin without
+        volumes is removed anyway; one with volumes needs O(confirm), too.
+    type: bool
+    default: false
   enable_timeout:
     description:
       - How many seconds the engine gives the plugin to answer when it is enabled, and in its later calls; V(0) sets no
         limit beside the engine's own.
     type: int
     default: 0
+  wait_ready:
+    description:
+      - How many seconds the driver has to list its volumes after it was enabled. Where it does not, the change is
+        taken back. V(0) does not ask it.
+    type: int
+    default: 0
+  debug:
+    description:
+      - Without effect. C(community.docker.docker_plugin) returns more when it is set; this module always does.
+    type: bool
+    default: false
 seealso:
+  - module: voltainer.volumes.docker_volume_plugin_x_info
   - module: voltainer.volumes.docker_volume_x
 """
 
@@ -90,6 +151,7 @@ EXAMPLES = r"""
     remote: purestorage/docker-plugin:latest
     alias: pure
     state: enabled
+    wait_ready: 30
     privileges:
       - {name: network, value: [host]}
       - {name: host pid namespace, value: ['true']}
@@ -99,20 +161,35 @@ EXAMPLES = r"""
       - {name: allow-all-devices, value: ['true']}
       - {name: capabilities, value: [CAP_SYS_ADMIN, CAP_SYS_PTRACE]}
 
-- name: Install rclone's plugin with settings
+- name: Install rclone's plugin with settings, from a registry that asks for a password
   voltainer.volumes.docker_volume_plugin_x:
-    remote: rclone/docker-volume-rclone:amd64
+    remote: registry.example.com/rclone/docker-volume-rclone:1.68
     alias: rclone
     state: enabled
+    registry_username: swarm
+    registry_password: '{{ vault_registry_password }}'
     settings:
       args: [-v, --vfs-cache-mode=writes]
       config.source: /etc/rclone-plugin
-    privileges:
+    privileges: &rclone_privileges
       - {name: network, value: [host]}
       - {name: mount, value: [/var/lib/docker-plugins/rclone/config]}
       - {name: mount, value: [/var/lib/docker-plugins/rclone/cache]}
       - {name: device, value: [/dev/fuse]}
       - {name: capabilities, value: [CAP_SYS_ADMIN]}
+
+- name: Upgrade it; settings and volumes stay, and what does not come up is taken back
+  voltainer.volumes.docker_volume_plugin_x:
+    remote: registry.example.com/rclone/docker-volume-rclone:1.69
+    alias: rclone
+    wait_ready: 30
+    privileges: *rclone_privileges
+
+- name: Follow a tag that moves
+  voltainer.volumes.docker_volume_plugin_x:
+    remote: vieux/sshfs:latest
+    pull: changed
+    privileges: all
 
 - name: Remove a plugin that has no volumes any more
   voltainer.volumes.docker_volume_plugin_x:
@@ -135,11 +212,19 @@ plugin:
     Settings: {Args: ["-v"], Devices: [], Env: ["RCLONE_VERBOSE=0"], Mounts: []}
 reference:
   description:
-    - The reference that the plugin was installed from, or in check mode would be, as the engine records it, with
-      C(docker.io) spelled out.
+    - The reference that the plugin was installed from, or in check mode before an install would be, as the engine
+      records it, with C(docker.io) spelled out.
   returned: success
   type: str
   sample: docker.io/rclone/docker-volume-rclone:amd64
+digest:
+  description:
+    - The digest of the content that is installed, as the registry has it.
+    - V(null) where nobody can tell. The engine tells it only root on its own host, or where the plugin was installed by
+      digest, or when this task pulled it.
+  returned: success
+  type: str
+  sample: sha256:0fd22c786f1d7454f3c11f0dc5259a4757b8efd471614afb78bc2988fd5ad509
 privileges:
   description: What the plugin has, or before an install asks for, as the engine words it.
   returned: success
@@ -151,6 +236,12 @@ settings:
   returned: success
   type: dict
   sample: {RCLONE_VERBOSE: "0", args: "-v", config.source: /etc/rclone-plugin}
+pull_log:
+  description: How the pulls went that the task made, a line for each new state of a layer.
+  returned: success
+  type: list
+  elements: str
+  sample: ["5d0c76ff7aba: Download complete", "5d0c76ff7aba: Complete"]
 actions:
   description: What was done, or in check mode would be, in order; empty where nothing is to do.
   returned: success
@@ -182,12 +273,21 @@ volumes:
   type: list
   elements: str
   sample: [reports]
+plugin_log:
+  description: What the plugin itself last wrote, oldest first, secrets hidden.
+  returned:
+    - when the plugin did not come up, and the module runs on the engine's host as a user who may read the engine's log
+  type: list
+  elements: str
+  sample: ['pure.json: FlashArrays[0] has no APIToken']
 """
 
 from ansible_collections.voltainer.volumes.plugins.module_utils._module import SecretsOf, run_module
-from ansible_collections.voltainer.volumes.plugins.module_utils._plugin import parse_plugin
 from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_engine import connect
 from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_run import converge_plugin
+from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_wanted import parse_plugin
+
+STATES = ["present", "absent", "enabled", "disabled", "enable", "disable"]
 
 
 def main():
@@ -196,16 +296,27 @@ def main():
         {
             "remote": {"type": "str"},
             "alias": {"type": "str"},
-            "state": {"type": "str", "choices": ["present", "absent", "enabled", "disabled"], "default": "present"},
-            "settings": {"type": "dict", "no_log": True},
+            "plugin_name": {"type": "str"},
+            "state": {"type": "str", "choices": STATES, "default": "present"},
+            "pull": {"type": "str", "choices": ["missing", "changed", "always"], "default": "missing"},
+            "settings": {"type": "dict", "no_log": True, "aliases": ["plugin_options"]},
+            "settings_exact": {"type": "bool", "default": False},
             "secret_settings": {"type": "list", "elements": "str", "default": [], "no_log": False},
             "privileges": {"type": "raw"},
+            "force": {"type": "bool", "default": False},
+            "confirm": {"type": "str"},
+            "force_remove": {"type": "bool", "default": False},
+            "registry_username": {"type": "str"},
+            "registry_password": {"type": "str", "no_log": True},
             "enable_timeout": {"type": "int", "default": 0},
+            "wait_ready": {"type": "int", "default": 0},
+            "debug": {"type": "bool", "default": False},
         },
         parse_plugin,
         converge_plugin,
         connect,
         secrets=[SecretsOf(values="settings", keys="secret_settings")],
+        mutually_exclusive=[("remote", "plugin_name")],
     )
 
 

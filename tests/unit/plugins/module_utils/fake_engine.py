@@ -9,7 +9,9 @@ import copy
 
 from ansible_collections.voltainer.volumes.plugins.module_utils._engine import Listing, Node
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import EngineError
-from ansible_collections.voltainer.volumes.plugins.module_utils._plugin import Plugin
+from ansible_collections.voltainer.volumes.plugins.module_utils._plugin import Installed, Plugin
+from ansible_collections.voltainer.volumes.plugins.module_utils._reference import parse_reference
+from ansible_collections.voltainer.volumes.plugins.module_utils._registry import Pulled
 from ansible_collections.voltainer.volumes.plugins.module_utils._settings import catalog
 from ansible_collections.voltainer.volumes.plugins.module_utils._usage import (
     Use,
@@ -65,6 +67,9 @@ RCLONE_PRIVILEGES = (
 )
 
 
+DIGEST = "sha256:" + "1" * 64
+
+
 def plugin_inspect(**changes):
     return {**copy.deepcopy(RCLONE), **changes}
 
@@ -94,6 +99,9 @@ class FakeEngine:
     `fail[method]` is raised once by that method; of a list, each error once, and None lets a call pass.
     `listing[driver]` is what comes of listing the volumes of the driver: an error that is raised, or a warning.
     `inspected` are the names of the volumes that were inspected.
+    `registry[reference]` is the digest that a reference has in its registry, DIGEST unless told otherwise;
+    `contents[digest]` is what a plugin of that content is like, `asked_by[digest]` what it asks for. `asked` are the
+    requests that a registry answers. `log` is what plugins said.
     """
 
     def __init__(self, volumes=(), plugins=(), containers=(), offered=RCLONE_PRIVILEGES, services=()):
@@ -109,6 +117,13 @@ class FakeEngine:
         self.node_time = "2026-11-24T12:00:00.123456789Z"
         self.worker = False
         self.is_here = True
+        self.registry = {}
+        self.contents = {DIGEST: RCLONE}
+        self.asked_by = {}
+        self.asked = []
+        self.digests_known = True
+        self.digest_pulls = True
+        self.log = ()
         self.timeout = 60
 
     def volume(self, name, *, seconds=None):
@@ -167,20 +182,64 @@ class FakeEngine:
     def volumes_of(self, plugin):
         return tuple(name for name, raw in self.volumes_by_name.items() if raw["Driver"] == plugin.name)
 
-    def privileges(self, remote):
-        return self.offered
+    def plugins(self):
+        return tuple(Plugin.from_inspect(copy.deepcopy(raw)) for raw in self.plugins_by_name.values())
 
-    def pull_plugin(self, remote, alias, offered):
+    def installed(self, plugin):
+        """As root on the engine's host, or with `digests_known` False as somebody else."""
+        pinned = parse_reference(plugin.reference).digest
+        if not self.digests_known:
+            return Installed(pinned)
+        raw = self.contents.get(plugin.raw.get("content"), RCLONE)
+        mounts = {f"{one['Name']}.source": one["Source"] for one in raw["Config"]["Mounts"]}
+        return Installed(pinned or plugin.raw.get("content", DIGEST), mounts)
+
+    def said_by(self, plugin_id, secrets):
+        return tuple(line for line in self.log if not any(secret in line for secret in secrets))
+
+    def digests_work(self):
+        return self.digest_pulls
+
+    def privileges(self, remote, login=None):
+        self._asking("privileges", remote, login)
+        return self.asked_by.get(self._content(remote), self.offered)
+
+    def registry_digest(self, remote, login=None):
+        self._asking("registry_digest", remote, login)
+        return self._content(remote)
+
+    def pull_plugin(self, remote, alias, offered, login=None):
         self._changing("pull_plugin", str(remote), alias)
-        assert tuple(offered) == self.offered
-        # As dockerd 20.10 to 28.5 record it: Docker Hub spelled out, and no tag beside a digest.
-        reference = f"{remote.domain}/{remote.path}" + (f"@{remote.digest}" if remote.digest else f":{remote.tag}")
-        self.plugins_by_name[alias] = plugin_inspect(Name=alias, PluginReference=reference, Enabled=False)
+        raw = self._fresh(remote, offered)
+        self.plugins_by_name[alias] = {**raw, "Name": alias, "Id": f"id-{alias}"}
+        return Pulled(raw["content"], (f"pulled {remote}",))
+
+    def upgrade_plugin(self, name, remote, offered, login=None):
+        self._changing("upgrade_plugin", name, str(remote))
+        old, new = self.plugins_by_name[name], self._fresh(remote, offered)
+        assert not old["Enabled"]
+        # As dockerd 20.10 to 28.5 do it: variables, arguments and devices are kept, mounts go back to their defaults.
+        self.plugins_by_name[name] = {**new, "Id": old["Id"], "Name": name, "Settings": old["Settings"]}
+        return Pulled(new["content"], (f"upgraded to {remote}",))
+
+    def _content(self, remote):
+        return remote.digest or self.registry.get(remote.recorded, DIGEST)
+
+    def _fresh(self, remote, offered):
+        """Return what the registry has, as the engine then shows it, disabled."""
+        content = self._content(remote)
+        assert tuple(offered) == self.asked_by.get(content, self.offered)
+        raw = copy.deepcopy(self.contents.get(content, RCLONE))
+        return {**raw, "PluginReference": remote.recorded, "Enabled": False, "content": content}
+
+    def _asking(self, method, remote, login):
+        self.asked.append((method, str(remote), login))
+        self._fail_where_told(method)
 
     def set_plugin(self, name, settings):
         self._changing("set_plugin", name, dict(settings))
         raw = self.plugins_by_name[name]
-        assert not raw["Enabled"]
+        assert not raw["Enabled"], name
         known = catalog(raw)
         for key, value in settings.items():
             self._set_one(raw, known[key], value)
@@ -196,8 +255,8 @@ class FakeEngine:
             raise EngineError(f"Cannot disable the plugin '{name}'", "plugin is in use", status=409)
         self.plugins_by_name[name]["Enabled"] = False
 
-    def remove_plugin(self, name):
-        self._changing("remove_plugin", name)
+    def remove_plugin(self, name, force=False):
+        self._changing("remove_plugin", name, *(["force"] if force else []))
         assert not self.plugins_by_name[name]["Enabled"]
         del self.plugins_by_name[name]
 
@@ -221,6 +280,9 @@ class FakeEngine:
             raw["Settings"]["Env"] = [*env, f"{setting.key}={value}"]
         elif setting.kind == "args":
             raw["Settings"]["Args"] = value.split(" ")
+        elif setting.kind == "device":
+            device = next(one for one in raw["Settings"]["Devices"] if f"{one['Name']}.path" == setting.key)
+            device["Path"] = value
         else:
             mount = next(one for one in raw["Config"]["Mounts"] if f"{one['Name']}.source" == setting.key)
             mount["Source"] = value

@@ -10,8 +10,10 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._errors import (
     RefusedError,
     VolumesError,
 )
-from ansible_collections.voltainer.volumes.plugins.module_utils._plugin import Plugin, masked_inspect, parse_plugin
+from ansible_collections.voltainer.volumes.plugins.module_utils._plugin import Plugin, masked_inspect
 from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_run import converge_plugin
+from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_wanted import parse_plugin
+from ansible_collections.voltainer.volumes.plugins.module_utils._registry import Pulled
 from ansible_collections.voltainer.volumes.plugins.module_utils._usage import uses_of_driver
 
 from .fake_engine import RCLONE, RCLONE_PRIVILEGES, FakeEngine, container, plugin_inspect
@@ -22,10 +24,19 @@ PARAMS = {
     "remote": REMOTE,
     "alias": "rclone",
     "state": "enabled",
+    "plugin_name": None,
+    "pull": "missing",
     "settings": None,
+    "settings_exact": False,
     "secret_settings": [],
     "privileges": APPROVED,
+    "force": False,
+    "confirm": None,
+    "force_remove": False,
+    "registry_username": None,
+    "registry_password": None,
     "enable_timeout": 0,
+    "wait_ready": 0,
 }
 VOLUME = {"Name": "reports", "Driver": "rclone:latest", "Options": {}, "Labels": {}}
 
@@ -88,7 +99,7 @@ def test_the_name_that_the_engine_will_know(remote, alias, name):
         (None, "absent", None, []),
         (True, "present", None, []),
         (True, "present", {"args": ""}, []),
-        (True, "present", {"args": "-v"}, ["disable", "set", "enable"]),
+        (True, "present", {"args": "-v"}, ["note", "disable", "set", "enable", "unnote"]),
         (True, "enabled", {"args": "-v"}, ["disable", "set", "enable"]),
         (True, "disabled", {"args": "-v"}, ["disable", "set"]),
         (True, "disabled", None, ["disable"]),
@@ -107,7 +118,9 @@ def test_steps_in_check_mode_for_real_and_again(start, state, settings, expected
     assert engine.calls == []
     real = converge(engine, state=state, settings=settings)
     assert real.plan == check.plan
-    assert [name.split("_")[0] for name in names(engine)] == expected
+    # What the engine is told for these steps.
+    calls = {"note": "create", "unnote": "remove"}
+    assert [name.split("_")[0] for name in names(engine)] == [calls.get(verb, verb) for verb in expected]
     done = len(engine.calls)
     again = converge(engine, state=state, settings=settings)
     assert verbs(again) == []
@@ -201,11 +214,8 @@ def test_alias_clash(state, reference):
     assert engine.calls == []
 
 
-def test_another_tag_is_an_upgrade_and_refused_but_not_for_absent():
+def test_which_tag_is_installed_does_not_matter_for_absent():
     engine = FakeEngine(plugins=[plugin_inspect()])
-    with pytest.raises(RefusedError, match="that is an upgrade"):
-        converge(engine, remote=REMOTE.replace(":1.0", ":1.1"))
-    assert engine.calls == []
     assert verbs(converge(engine, remote=REMOTE.replace(":1.0", ":1.1"), state="absent")) == ["disable", "remove"]
 
 
@@ -277,7 +287,7 @@ def test_a_plugin_that_runs_although_enabling_failed_is_brought_back_too(install
 
 def test_a_plugin_that_somebody_removes_meanwhile_is_told():
     engine = FakeEngine()
-    engine.pull_plugin = lambda *_arguments: None
+    engine.pull_plugin = lambda *_arguments: Pulled()
     with pytest.raises(VolumesError, match="somebody else removed it"):
         converge(engine, settings={"args": "-v"})
 
@@ -355,8 +365,9 @@ def test_a_plugin_is_not_forced_to_stop_where_a_container_came_in_between():
     engine = FakeEngine(plugins=[plugin_inspect()], volumes=[VOLUME])
     looks = iter([[], [container("late", "reports", "rclone:latest")]])
     engine.users_of_driver = lambda driver: uses_of_driver(next(looks), driver)
-    with pytest.raises(VolumesError, match="plugin is in use"):
+    with pytest.raises(VolumesError, match="late .running, read-write at /data.*again as it was") as caught:
         converge(engine, state="disabled")
+    assert caught.value.details["users"][0]["container"] == "late"
     assert engine.calls == [("disable_plugin", "rclone:latest", False)]
 
 

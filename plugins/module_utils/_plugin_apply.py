@@ -1,0 +1,399 @@
+# Copyright (c) 2026, The voltainer.volumes developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Carry out the plan for a storage plugin, and where that fails, bring back what was before."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from ansible_collections.voltainer.volumes.plugins.module_utils._errors import (
+    EngineError,
+    EngineUnreachableError,
+    RefusedError,
+    VolumesError,
+)
+from ansible_collections.voltainer.volumes.plugins.module_utils._plan import Plan, Step
+from ansible_collections.voltainer.volumes.plugins.module_utils._plugin import Plugin
+from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_engine import PluginEngine
+from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_note import Note
+from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_plan import (
+    PluginFound,
+    approved_by,
+    in_use,
+    kept_settings,
+    not_storage,
+)
+from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_wanted import PluginWanted
+from ansible_collections.voltainer.volumes.plugins.module_utils._privileges import from_config, not_approved, unapproved
+from ansible_collections.voltainer.volumes.plugins.module_utils._reference import Reference, parse_reference
+from ansible_collections.voltainer.volumes.plugins.module_utils._registry import Pulled
+from ansible_collections.voltainer.volumes.plugins.module_utils._secrets import leaves, secret_values
+from ansible_collections.voltainer.volumes.plugins.module_utils._settings import (
+    NO_EMPTY_ARGS,
+    SettingsWanted,
+    catalog,
+    changed_settings,
+    check_settings,
+    current_settings,
+    dropped_settings,
+    empties_args,
+    not_brought_along,
+)
+from ansible_collections.voltainer.volumes.plugins.module_utils._volume import LOCAL
+
+# How long between two looks whether a driver answers.
+_PAUSE_SECONDS = 0.5
+
+
+@dataclass
+class Change:
+    """One change of one plugin, and what came of it so far: what the registry told, and what the reader must know."""
+
+    engine: PluginEngine
+    wanted: PluginWanted
+    found: PluginFound
+    digest: str | None = None
+    log: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    upgraded: bool = False
+    noted: bool = False
+
+    @property
+    def name(self) -> str:
+        """The full local name of the plugin."""
+        return self.wanted.alias
+
+    @property
+    def remote(self) -> Reference:
+        """The plugin in its registry. Only steps that need it ask."""
+        if self.wanted.remote is None:
+            raise RefusedError(f"Cannot pull the plugin '{self.name}'", "no reference was given", "Give 'remote'")
+        return self.wanted.remote
+
+    def pulled(self, pulled: Pulled) -> None:
+        """Keep what a pull told."""
+        self.digest, self.log = pulled.digest, (*self.log, *pulled.log)
+
+
+def apply_plugin(change: Change, plan: Plan) -> None:
+    """Carry the plan out. Raises VolumesError, with the plugin as it was before wherever that can be."""
+    steps = list(plan.steps)
+    if steps[0].verb == "pull":
+        # Not yet within the undoing: where the pull fails, a plugin of that name is somebody else's.
+        _apply(change, steps.pop(0))
+    with _undoing(change):
+        for step in steps:
+            _apply(change, step)
+
+
+def _apply(change: Change, step: Step) -> None:
+    _STEPS[step.verb](change, step)
+
+
+def _pull(change: Change, _step: Step) -> None:
+    engine, wanted = change.engine, change.wanted
+    change.pulled(engine.pull_plugin(change.remote, change.name, change.found.offered, wanted.login))
+    plugin = _there(change, "install")
+    with _undoing(change):
+        _check_pulled(change, plugin, f"Cannot install the plugin '{change.remote}'")
+
+
+def _check_pulled(change: Change, plugin: Plugin, what: str) -> None:
+    """Raise VolumesError where what came from the registry is not what was approved, or cannot be set as wanted."""
+    if not plugin.is_storage:
+        raise not_storage(what, plugin)
+    # Engines before 29.4 do not compare one of the privileges with what was sent (read in their source).
+    asked, approved = from_config(plugin.raw["Config"]), approved_by(change.wanted, change.found.plugin)
+    if unapproved(asked, approved):
+        raise not_approved(what, asked, approved)
+    check_settings(change.name, change.wanted.settings or {}, catalog(plugin.raw))
+
+
+def _note(change: Change, _step: Step) -> None:
+    note = _start(change)
+    change.noted = True
+    change.engine.create_volume(note.volume, LOCAL, {}, note.labels())
+
+
+def _unnote(change: Change, _step: Step) -> None:
+    note = change.found.note or _start(change)
+    _remove_trial(change, note)
+    change.engine.remove_volume(note.volume)
+
+
+def _try(change: Change, _step: Step) -> None:
+    """Pull the new version under another name, so that nearly all that can fail does so while the plugin still runs."""
+    engine, note, old = change.engine, _start(change), change.found.plugin
+    _remove_trial(change, note)
+    try:
+        change.pulled(engine.pull_plugin(change.remote, note.trial, change.found.offered, change.wanted.login))
+        trial = engine.plugin(note.trial)
+        if trial is None or old is None:
+            raise EngineError(f"Cannot try the plugin '{change.remote}'", "it is gone: somebody else removed it")
+        _check_pulled(change, trial, f"Cannot upgrade the plugin '{change.name}' to '{change.remote}'")
+        _warn_of_loss(change, old, trial)
+    finally:
+        _remove_trial(change, note)
+
+
+def _warn_of_loss(change: Change, old: Plugin, trial: Plugin) -> None:
+    lost = [
+        *not_brought_along(old.raw, trial.raw),
+        *(f"{key} is no setting of it any more" for key in dropped_settings(old.raw, trial.raw)),
+    ]
+    if lost:
+        change.warnings += (f"The upgrade of '{change.name}' cannot bring all of the new version: {'; '.join(lost)}",)
+
+
+def _remove_trial(change: Change, note: Note) -> None:
+    if change.engine.plugin(note.trial) is not None:
+        change.engine.remove_plugin(note.trial, force=True)
+
+
+def _disable(change: Change, _step: Step) -> None:
+    engine, wanted = change.engine, change.wanted
+    try:
+        engine.disable_plugin(change.name)
+    except EngineError as exc:
+        if exc.status != HTTPStatus.CONFLICT:
+            raise
+        now = engine.plugin(change.name)
+        if now is not None and not now.enabled:
+            return
+        # The engine counts volumes that no container uses, too. The plan made sure that nothing has one mounted; a
+        # container that came in between would lose its mount, so look again right before.
+        mounted = [use for use in engine.users_of_driver(change.name) if use.mounted]
+        if mounted and not wanted.force:
+            raise in_use(f"Cannot disable the plugin '{change.name}'", mounted) from exc
+        engine.disable_plugin(change.name, force=True)
+
+
+def _upgrade(change: Change, _step: Step) -> None:
+    engine, wanted = change.engine, change.wanted
+    change.pulled(engine.upgrade_plugin(change.name, change.remote, change.found.offered, wanted.login))
+    change.upgraded = True
+    plugin, start = _there(change, "upgrade"), _start(change)
+    _check_pulled(change, plugin, f"Cannot upgrade the plugin '{change.name}' to '{change.remote}'")
+    if plugin.id != start.plugin_id or parse_reference(plugin.reference).recorded != change.remote.recorded:
+        raise EngineError(
+            f"Cannot upgrade the plugin '{change.name}' to '{change.remote}'",
+            f"the engine said yes, and then has '{plugin.reference}'",
+            "Look for somebody else who changes plugins on this host",
+        )
+
+
+def _set(change: Change, _step: Step) -> None:
+    # Which settings a plugin has is known only once it is pulled, so those of a fresh one are looked at here.
+    wanted, found, plugin = change.wanted, change.found, _there(change, "set")
+    mounts = found.installed.mounts
+    if change.upgraded or found.plugin is None:
+        # Fresh from the registry, they are what it says.
+        mounts = {one.key: one.current or "" for one in catalog(plugin.raw).values() if one.kind == "mount"}
+    kept = kept_settings(found, plugin, upgraded=change.upgraded)
+    wanted_settings = SettingsWanted(wanted.settings or {}, kept, wanted.settings_exact)
+    settings = changed_settings(change.name, wanted_settings, plugin.raw, mounts)
+    if settings:
+        change.engine.set_plugin(change.name, settings)
+        _verify(change, settings)
+
+
+def _verify(change: Change, settings: dict[str, str]) -> None:
+    now = current_settings(_there(change, "set").raw)
+    differ = [key for key, value in settings.items() if now.get(key) != value]
+    if differ:
+        raise EngineError(
+            f"Cannot set the plugin '{change.name}'",
+            f"the engine said yes, and then has other values of {', '.join(differ)}",
+            "Look for somebody else who changes plugins on this host",
+        )
+
+
+def _enable(change: Change, _step: Step) -> None:
+    engine, wanted = change.engine, change.wanted
+    plugin = _there(change, "enable")
+    try:
+        engine.enable_plugin(change.name, wanted.enable_timeout)
+        if wanted.wait_ready:
+            _wait_ready(engine, change.name, wanted.wait_ready)
+    except EngineError as exc:
+        said = engine.said_by(plugin.id, _secrets(change, plugin))
+        if said:
+            exc.why = f"{exc.why.rstrip()}\nThe plugin's own last words were:\n" + "\n".join(f"  {one}" for one in said)
+            exc.details["plugin_log"] = list(said)
+        raise
+
+
+def _secrets(change: Change, plugin: Plugin) -> set[str]:
+    listed = change.wanted.secret_settings
+    return {
+        value
+        for settings in (current_settings(plugin.raw), change.wanted.settings or {})
+        for value in leaves(list(secret_values(settings, listed)))
+    }
+
+
+def _wait_ready(engine: PluginEngine, name: str, seconds: int) -> None:
+    ends = time.monotonic() + seconds
+    why = "there was no time"
+    while (left := ends - time.monotonic()) > 0:
+        try:
+            warnings = engine.volumes(name, seconds=left).warnings
+        except EngineUnreachableError:
+            raise
+        except EngineError as exc:
+            warnings = (exc.why,)
+        if not warnings:
+            return
+        why = warnings[0]
+        time.sleep(min(_PAUSE_SECONDS, max(ends - time.monotonic(), 0)))
+    raise EngineError(
+        f"Cannot use the plugin '{name}'",
+        f"it was enabled, and then did not list its volumes within {seconds} s: {why}",
+        "Look whether the storage behind it answers, and check its config file and settings",
+    )
+
+
+def _remove(change: Change, _step: Step) -> None:
+    change.engine.remove_plugin(change.name, force=change.wanted.force and change.wanted.confirmed is not None)
+
+
+_STEPS: dict[str, Callable[[Change, Step], None]] = {
+    "pull": _pull,
+    "note": _note,
+    "try": _try,
+    "disable": _disable,
+    "upgrade": _upgrade,
+    "set": _set,
+    "enable": _enable,
+    "remove": _remove,
+    "unnote": _unnote,
+}
+
+
+# The way back
+
+
+@contextmanager
+def _undoing(change: Change) -> Iterator[None]:
+    """Where the block fails, bring the plugin back to what it was (or to not installed), and say so in the error."""
+    try:
+        yield
+    except Exception as exc:
+        second = _restore_error(change)
+        if not isinstance(exc, VolumesError):
+            raise
+        if second is not None:
+            why = f"{exc.why}. Bringing back what was before failed, too: {second}"
+            raise VolumesError(exc.what, why, exc.way_out, **exc.details) from exc
+        raise VolumesError(exc.what, exc.why, f"{_told(change)}. {exc.way_out}".strip(), **exc.details) from exc
+
+
+def _told(change: Change) -> str:
+    start = change.found.start
+    if start is None:
+        return "The plugin was removed again"
+    if change.upgraded:
+        return f"The plugin is again as it was before, '{start.reference}'"
+    return "The plugin is again as it was before"
+
+
+def _restore_error(change: Change) -> VolumesError | None:
+    try:
+        _restore(change)
+    except VolumesError as exc:
+        return exc
+    return None
+
+
+def _restore(change: Change) -> None:
+    engine, start = change.engine, change.found.start
+    now = engine.plugin(change.name)
+    if start is None:
+        if now is not None:
+            if now.enabled:
+                engine.disable_plugin(change.name, force=True)
+            engine.remove_plugin(change.name)
+        return
+    if now is None:
+        return
+    now = _downgrade(change, now, start)
+    settings = _settings_back(change, now, start)
+    if settings and now.enabled:
+        engine.disable_plugin(change.name, force=True)
+    if settings:
+        engine.set_plugin(change.name, settings)
+    if start.enabled and (settings or not now.enabled):
+        _enable_again(change, emptied=empties_args(settings, now.raw))
+    if change.noted or change.found.note:
+        _unnote(change, Step("unnote", ""))
+
+
+def _settings_back(change: Change, now: Plugin, start: Note) -> dict[str, str]:
+    """Return the settings that must be set again; those that were not there before stay, as nobody can unset one."""
+    old = current_settings(change.found.plugin.raw) if change.found.plugin else {}
+    known = catalog(now.raw)
+    wanted = {key: value for key, value in {**old, **start.mounts}.items() if key in known and known[key].settable}
+    return {key: value for key, value in wanted.items() if known[key].current != value}
+
+
+def _downgrade(change: Change, now: Plugin, start: Note) -> Plugin:
+    """Bring the version back that was there before, where it is not there still, and return the plugin."""
+    engine, login = change.engine, change.wanted.login
+    before = _look_back(change, now, start)
+    if before is None:
+        return now
+    if now.enabled:
+        engine.disable_plugin(change.name, force=True)
+    engine.upgrade_plugin(change.name, before, engine.privileges(before, login), login)
+    return _there(change, "bring back")
+
+
+def _look_back(change: Change, now: Plugin, start: Note) -> Reference | None:
+    """Return from where the version before comes, or None where it is there still."""
+    engine, before = change.engine, parse_reference(start.reference)
+    digest = engine.installed(now).digest
+    # The engine goes on with an upgrade even where the connection broke, so what is there counts.
+    known = digest is not None and start.digest is not None
+    if now.reference == start.reference and (digest == start.digest if known else not change.upgraded):
+        return None
+    if before.digest or start.digest is None:
+        return before
+    if engine.registry_digest(before, change.wanted.login) == start.digest:
+        return before
+    if engine.digests_work():
+        return Reference(before.domain, before.path, None, start.digest)
+    raise EngineError(
+        f"Cannot bring back '{before}'",
+        "its tag has moved on in the registry, and this engine cannot pull by digest",
+        "Give a tag that has a version which works",
+    )
+
+
+def _enable_again(change: Change, *, emptied: bool) -> None:
+    try:
+        change.engine.enable_plugin(change.name, change.wanted.enable_timeout)
+    except EngineError as exc:
+        if not emptied:
+            raise
+        why = f"{exc.why} ({NO_EMPTY_ARGS})"
+        way_out = "Set arguments that the plugin takes, or remove and install it"
+        raise EngineError(exc.what, why, way_out, status=exc.status) from exc
+
+
+def _there(change: Change, verb: str) -> Plugin:
+    plugin = change.engine.plugin(change.name)
+    if plugin is None:
+        raise EngineError(f"Cannot {verb} the plugin '{change.name}'", "it is gone: somebody else removed it")
+    return plugin
+
+
+def _start(change: Change) -> Note:
+    start = change.found.start
+    if start is None:
+        raise EngineError(f"Cannot change the plugin '{change.name}'", "it is gone: somebody else removed it")
+    return start

@@ -1,0 +1,96 @@
+# Copyright (c) 2026, The voltainer.volumes developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a task wants of a storage plugin. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+
+from ansible_collections.voltainer.volumes.plugins.module_utils._errors import InvalidInputError
+from ansible_collections.voltainer.volumes.plugins.module_utils._privileges import Approved, parse_approved
+from ansible_collections.voltainer.volumes.plugins.module_utils._reference import (
+    Reference,
+    parse_alias,
+    parse_reference,
+)
+from ansible_collections.voltainer.volumes.plugins.module_utils._registry import Login, parse_login
+from ansible_collections.voltainer.volumes.plugins.module_utils._settings import parse_settings
+
+State = Literal["present", "absent", "enabled", "disabled"]
+Pull = Literal["missing", "changed", "always"]
+
+# The words of community.docker's module for the same.
+_STATES = {"enable": "enabled", "disable": "disabled"}
+
+
+@dataclass(frozen=True)
+class PluginWanted:
+    """What the task asks for. None means unspecified: not managed.
+
+    `drop_in` says that it is put in the words of community.docker's module, which grants all that a plugin asks for.
+    `confirmed` is the name given with `confirm`.
+    """
+
+    alias: str
+    remote: Reference | None
+    state: State
+    settings: Mapping[str, str] | None = None
+    settings_exact: bool = False
+    secret_settings: tuple[str, ...] = ()
+    approved: Approved = None
+    drop_in: bool = False
+    pull: Pull = "missing"
+    force: bool = False
+    confirmed: str | None = None
+    enable_timeout: int = 0
+    wait_ready: int = 0
+    login: Login | None = None
+
+
+def parse_plugin(params: Mapping[str, Any]) -> PluginWanted:
+    """Return what the options of a task ask for. Raises InvalidInputError."""
+    remote = parse_reference(params["remote"]) if params["remote"] else None
+    if params["plugin_name"]:
+        remote = parse_reference(params["plugin_name"], "plugin_name")
+    for option in ("enable_timeout", "wait_ready"):
+        if params[option] < 0:
+            raise InvalidInputError(f"The option '{option}' is invalid", "it is below 0", "Give seconds, or 0 for none")
+    wanted = PluginWanted(
+        alias=_alias(params["alias"], remote),
+        remote=remote,
+        state=cast("State", _STATES.get(params["state"], params["state"])),
+        settings=parse_settings(params["settings"]),
+        settings_exact=params["settings_exact"],
+        secret_settings=tuple(params["secret_settings"]),
+        approved=parse_approved(params["privileges"]),
+        drop_in=bool(params["plugin_name"]),
+        pull=params["pull"],
+        force=params["force"] or (params["force_remove"] and params["state"] == "absent"),
+        confirmed=parse_alias(params["confirm"], "confirm") if params["confirm"] else None,
+        enable_timeout=params["enable_timeout"],
+        wait_ready=params["wait_ready"],
+        login=parse_login(params["registry_username"], params["registry_password"]),
+    )
+    if wanted.confirmed not in {None, wanted.alias}:
+        raise InvalidInputError(
+            "The option 'confirm' does not name the plugin that the task is about",
+            f"it is '{params['confirm']}', and the plugin is '{wanted.alias}'",
+            "Give the alias of the plugin, or leave it out",
+        )
+    return wanted
+
+
+def _alias(alias: str | None, remote: Reference | None) -> str:
+    if alias:
+        return parse_alias(alias)
+    if remote:
+        # What dockerd 26.1 calls a plugin that is pulled by digest and without an alias.
+        return str(Reference(remote.domain, remote.path, remote.tag or "latest"))
+    raise InvalidInputError(
+        "The options do not say which plugin is meant",
+        "both 'remote' and 'alias' are missing",
+        "Give 'remote', the reference in a registry, and if the local name is another, 'alias'",
+    )
