@@ -110,7 +110,7 @@ def _check_pulled(change: Change, plugin: Plugin, what: str) -> None:
     # Engines before 29.4 do not compare one of the privileges with what was sent (read in their source).
     asked, approved = from_config(plugin.raw["Config"]), approved_by(change.wanted, change.found.plugin)
     if unapproved(asked, approved):
-        raise not_approved(what, asked, approved)
+        raise not_approved(what, asked, approved, pulled=True)
     check_settings(change.name, change.wanted.settings or {}, catalog(plugin.raw))
 
 

@@ -99,12 +99,17 @@ def unasked(asked: Iterable[Privilege], approved: Approved) -> tuple[Privilege, 
     return unapproved(approved, tuple(asked)) if isinstance(approved, tuple) else ()
 
 
-def not_approved(what: str, asked: tuple[Privilege, ...], approved: Approved) -> RefusedError:
-    """Return the error for a plugin that asks for more than was approved; its text can be pasted into the task."""
+def not_approved(what: str, asked: tuple[Privilege, ...], approved: Approved, *, pulled: bool = False) -> RefusedError:
+    """Return the error for a plugin that asks for more than was approved; its text can be pasted into the task.
+
+    `pulled` says that it turned out only from what had been pulled.
+    """
     beyond = unapproved(asked, approved)
     return RefusedError(
         what,
-        f"it asks for privileges that were not approved, and nothing was pulled:\n{as_yaml(beyond)}",
+        "it asks for privileges that were not approved, "
+        + ("and that the registry did not tell of before the pull" if pulled else "and nothing was pulled")
+        + f":\n{as_yaml(beyond)}",
         f"If the plugin may have all that it asks for, approve it by\nprivileges:\n{as_yaml(asked)}",
         privileges=[privilege.as_result() for privilege in asked],
         privileges_not_approved=[privilege.as_result() for privilege in beyond],
