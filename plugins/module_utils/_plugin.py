@@ -13,7 +13,8 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._secrets import 
 from ansible_collections.voltainer.volumes.plugins.module_utils._settings import current_settings
 
 # What this collection manages: volume drivers, and CSI drivers, which hold the volumes of a swarm's cluster.
-_STORAGE = ("docker.volumedriver/", "docker.csicontroller/", "docker.csinode/")
+_VOLUME_DRIVER = "docker.volumedriver/"
+_STORAGE = (_VOLUME_DRIVER, "docker.csicontroller/", "docker.csinode/")
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,11 @@ class Plugin:
     def is_storage(self) -> bool:
         """Whether it is a volume driver or a CSI driver."""
         return any(one.startswith(_STORAGE) for one in self.interfaces)
+
+    @property
+    def lists_volumes(self) -> bool:
+        """Whether it is a volume driver: the engine asks CSI drivers only for the swarm's cluster volumes."""
+        return any(one.startswith(_VOLUME_DRIVER) for one in self.interfaces)
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,10 @@ def read(root: str, plugin_id: str) -> Installed | None:
     """Return what is on record below the engine's data root, or None where there is nothing that can be read."""
     try:
         record = json.loads((Path(root) / "plugins" / plugin_id / "config.json").read_bytes())
-    except (OSError, ValueError):
+        manifest, config = (_digest(record.get(key)) for key in ("Manifest", "Config"))
+    except (OSError, ValueError, AttributeError):
         return None
-    return Installed(_digest(record.get("Manifest")), _mounts(Path(root), _digest(record.get("Config"))))
+    return Installed(manifest, _mounts(Path(root), config))
 
 
 def _mounts(root: Path, digest: str | None) -> dict[str, str] | None:

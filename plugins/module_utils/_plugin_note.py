@@ -16,9 +16,8 @@ from typing import Any
 
 from ansible_collections.voltainer.volumes.plugins.module_utils._plugin import Installed, Plugin
 from ansible_collections.voltainer.volumes.plugins.module_utils._settings import catalog
-from ansible_collections.voltainer.volumes.plugins.module_utils._volume import PROTECTED, RESERVED, Volume
+from ansible_collections.voltainer.volumes.plugins.module_utils._volume import PLUGIN_CHANGE, PROTECTED, Volume
 
-NOTE = f"{RESERVED}plugin-change"
 # Of the ID as much as Docker's own client shows.
 _SHORT = 12
 
@@ -49,7 +48,7 @@ class Note:
 
     def labels(self) -> dict[str, str]:
         """Return the labels of the volume that holds the note."""
-        return {NOTE: json.dumps(asdict(self), sort_keys=True), PROTECTED: "true"}
+        return {PLUGIN_CHANGE: json.dumps(asdict(self), sort_keys=True), PROTECTED: "true"}
 
 
 def note_of(plugin: Plugin, installed: Installed) -> Note:
@@ -60,7 +59,7 @@ def note_of(plugin: Plugin, installed: Installed) -> Note:
 
 def read_notes(volumes: Iterable[Volume]) -> tuple[Note, ...]:
     """Return the notes that these volumes hold. A damaged one is none: it says nothing that could be gone by."""
-    read = (_read((volume.labels or {}).get(NOTE)) for volume in volumes)
+    read = (_read((volume.labels or {}).get(PLUGIN_CHANGE)) for volume in volumes)
     return tuple(note for note in read if note)
 
 
@@ -77,5 +76,5 @@ def _read(text: str | None) -> Note | None:
             None if digest is None else str(digest),
             mounts,
         )
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None

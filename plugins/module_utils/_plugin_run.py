@@ -12,7 +12,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._plan import Out
 from ansible_collections.voltainer.volumes.plugins.module_utils._plugin import Installed, Plugin, masked_inspect
 from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_apply import Change, apply_plugin
 from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_engine import PluginEngine
-from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_note import NOTE, Note, read_notes
+from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_note import Note, read_notes
 from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_plan import (
     PluginFound,
     asks_registry,
@@ -26,7 +26,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._privileges impo
 from ansible_collections.voltainer.volumes.plugins.module_utils._reference import parse_reference
 from ansible_collections.voltainer.volumes.plugins.module_utils._secrets import mask
 from ansible_collections.voltainer.volumes.plugins.module_utils._settings import current_settings
-from ansible_collections.voltainer.volumes.plugins.module_utils._volume import LOCAL
+from ansible_collections.voltainer.volumes.plugins.module_utils._volume import LOCAL, PLUGIN_CHANGE
 
 
 def converge_plugin(engine: PluginEngine, wanted: PluginWanted, check_mode: bool) -> Outcome:
@@ -69,7 +69,7 @@ def observe_plugin(engine: PluginEngine, wanted: PluginWanted) -> PluginFound:
 
 def _note(engine: PluginEngine, wanted: PluginWanted, plugin: Plugin | None) -> Note | None:
     # Asked of the local driver only: a look by name at a volume that is not there asks all drivers, and one may hang.
-    notes = read_notes(engine.volumes(LOCAL, label=NOTE).volumes)
+    notes = read_notes(engine.volumes(LOCAL, label=PLUGIN_CHANGE).volumes)
     return next((note for note in notes if _is_about(note, wanted, plugin)), None)
 
 

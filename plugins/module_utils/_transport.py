@@ -81,10 +81,10 @@ class SocketTransport:
         self._connection.close()
 
     @property
-    def _connection(self) -> _UnixConnection:
+    def _connection(self) -> UnixConnection:
         if not hasattr(self._threads, "connection"):
-            self._threads.connection = _UnixConnection(self._path, self.timeout)
-        connection: _UnixConnection = self._threads.connection
+            self._threads.connection = UnixConnection(self._path, self.timeout)
+        connection: UnixConnection = self._threads.connection
         return connection
 
     def _newest(self) -> str:
@@ -110,8 +110,10 @@ class SocketTransport:
             raise BrokenError(str(exc) or type(exc).__name__) from exc
 
 
-class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: str, timeout: int) -> None:
+class UnixConnection(http.client.HTTPConnection):
+    """HTTP over a Unix socket."""
+
+    def __init__(self, path: str, timeout: float) -> None:
         super().__init__("localhost", timeout=timeout)
         self._path = path
 

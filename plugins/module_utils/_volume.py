@@ -24,6 +24,8 @@ RESERVED = "voltainer.volumes."
 PROTECTED = f"{RESERVED}protected"
 # On the staging volume of a change: what is to be done, as JSON. It holds the options of the volume, secrets included.
 CHANGE = f"{RESERVED}change"
+# On the volume that notes what a plugin was before a change of it.
+PLUGIN_CHANGE = f"{RESERVED}plugin-change"
 STAGING_SUFFIX = ".voltainer-change"
 
 # The engine puts it on a volume that it made up a name for (23.0 and later); before, only the name tells.

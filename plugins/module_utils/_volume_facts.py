@@ -14,6 +14,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._reference impor
 from ansible_collections.voltainer.volumes.plugins.module_utils._usage import Users
 from ansible_collections.voltainer.volumes.plugins.module_utils._volume import (
     CHANGE,
+    PLUGIN_CHANGE,
     Change,
     Volume,
     change_of,
@@ -65,6 +66,11 @@ def unfinished_changes(volumes: Iterable[Volume]) -> dict[str, str]:
             # Nothing that this collection made, or a label that was damaged: it is safer to take it for one.
             told.setdefault(
                 volume.name, "it carries the label of a change's staging volume, and its record is unreadable"
+            )
+        elif PLUGIN_CHANGE in (volume.labels or {}):
+            told[volume.name] = (
+                "it notes what a plugin was before a change that was ended midway, or goes on at this moment; the next"
+                " task of docker_volume_plugin_x for that plugin finishes the change and removes it"
             )
     return told
 

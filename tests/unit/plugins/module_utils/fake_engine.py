@@ -124,6 +124,8 @@ class FakeEngine:
         self.digests_known = True
         self.digest_pulls = True
         self.log = ()
+        self.legacy = ["local"]
+        self.files = []
         self.timeout = 60
 
     def volume(self, name, *, seconds=None):
@@ -193,6 +195,12 @@ class FakeEngine:
         raw = self.contents.get(plugin.raw.get("content"), RCLONE)
         mounts = {f"{one['Name']}.source": one["Source"] for one in raw["Config"]["Mounts"]}
         return Installed(pinned or plugin.raw.get("content", DIGEST), mounts)
+
+    def legacy_drivers(self):
+        return tuple(self.legacy)
+
+    def legacy_files(self):
+        return tuple(self.files)
 
     def said_by(self, plugin_id, secrets):
         return tuple(line for line in self.log if not any(secret in line for secret in secrets))

@@ -8,7 +8,13 @@ import os
 
 import pytest
 from ansible_collections.voltainer.volumes.plugins.module_utils._usage import Users, service_uses, uses
-from ansible_collections.voltainer.volumes.plugins.module_utils._volume import CHANGE, Change, Definition, Volume
+from ansible_collections.voltainer.volumes.plugins.module_utils._volume import (
+    CHANGE,
+    PLUGIN_CHANGE,
+    Change,
+    Definition,
+    Volume,
+)
 from ansible_collections.voltainer.volumes.plugins.module_utils._volume_facts import (
     Survey,
     facts,
@@ -116,6 +122,7 @@ def test_no_risk_without_two_writers(containers, replicas):
         # A copy of the label on another volume, and a damaged one: nobody's, but not to be touched.
         (volume(Name="copy", Labels=Change("new", "pgdata", "move", TARGET, TARGET).labels), ["copy"]),
         (volume(Labels={CHANGE: "{"}), ["pgdata"]),
+        (volume(Labels={PLUGIN_CHANGE: "{"}), ["pgdata"]),
     ],
 )
 def test_unfinished_changes(found, told):
