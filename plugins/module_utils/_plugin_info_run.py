@@ -113,9 +113,9 @@ def _drivers(engine: PluginEngine, wanted: PluginInfoWanted) -> list[Driver]:
     else:
         managed = list(engine.plugins())
     found = [Driver(plugin.name, plugin, installed=engine.installed(plugin)) for plugin in managed if plugin.is_storage]
-    if wanted.kind == _MANAGED or (wanted.name is not None and managed):
-        return found
-    return sorted([*found, *_legacy(engine, wanted)], key=lambda driver: driver.name)
+    if wanted.kind != _MANAGED and not (wanted.name is not None and managed):
+        found += _legacy(engine, wanted)
+    return sorted(found, key=lambda driver: driver.name)
 
 
 def _legacy(engine: PluginEngine, wanted: PluginInfoWanted) -> list[Driver]:

@@ -12,6 +12,8 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._errors import I
 
 DEFAULT_DOMAIN = "docker.io"
 DEFAULT_TAG = "latest"
+# Another name of Docker Hub.
+_HUB_INDEX = "index.docker.io"
 
 _PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _PATH = re.compile(rf"{_PART}(?:/{_PART})*\Z")
@@ -94,6 +96,8 @@ def _split_domain(repository: str) -> tuple[str, str]:
     first, slash, rest = repository.partition("/")
     # As the engine decides: a first part is a registry only where it could not be a user of Docker Hub.
     if slash and ("." in first or ":" in first or first == "localhost" or first != first.lower()):
+        if first in {DEFAULT_DOMAIN, _HUB_INDEX}:
+            return DEFAULT_DOMAIN, rest if "/" in rest else f"library/{rest}"
         return first, rest
     return DEFAULT_DOMAIN, repository if slash else f"library/{repository}"
 

@@ -240,7 +240,7 @@ def test_legacy_plugins_are_found_where_the_engine_looks(tmp_path, listening):
         listening("run/docker/plugins/one.sock", b"{}"),
         listening("run/docker/plugins/two/two.sock", b"{}"),
     ]
-    listening(f"run/docker/plugins/{'a' * 64}/pure.sock", b"{}")
+    listening(f"run/docker/plugins/{'a' * 12}/pure.sock", b"{}")
     (tmp_path / "run/docker/plugins/no-socket.sock").write_text("")
     etc, usr = tmp_path / "etc/docker/plugins", tmp_path / "usr/lib/docker/plugins"
     for folder in (etc, usr):
