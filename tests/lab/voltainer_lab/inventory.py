@@ -13,8 +13,10 @@ from typing import Any
 
 import yaml
 
+from . import array
 from .names import Host
-from .plugin import IMAGE, REPOSITORY, VERSIONS, plugin_config, plugin_privileges
+from .plugin import REPOSITORY, VERSIONS, plugin_config, plugin_privileges
+from .seed import IMAGE
 from .services import AUTH_REGISTRY, AUTH_USERNAME, REGISTRY, SFTP_HOST, SFTP_USER
 
 _HEADING = "# Written by the lab; it holds secrets of the lab. Changes are lost with the next `up`.\n"
@@ -32,7 +34,7 @@ def render(directory: Path, hosts: Sequence[tuple[Host, str]], secrets: Secrets)
     """Return the inventory of hosts, each with its address, for the lab whose state is in directory."""
     group = {
         "hosts": {host.name: {"ansible_host": address, "lab_suite": host.suite} for host, address in hosts},
-        "vars": _connection(directory) | _services(directory, secrets),
+        "vars": _connection(directory) | _services(directory, secrets) | _array(),
     }
     return _HEADING + yaml.safe_dump({"all": {"children": {"lab_hosts": group}}}, sort_keys=False, width=120)
 
@@ -78,6 +80,17 @@ def _services(directory: Path, secrets: Secrets) -> dict[str, Any]:
             "client_cert": str(tls / "client.pem"),
             "client_key": str(tls / "client-key.pem"),
         },
+    }
+
+
+def _array() -> dict[str, Any]:
+    return {
+        "lab_array_repository": f"{REGISTRY}/{array.REPOSITORY}",
+        "lab_array_privileges": plugin_privileges(array.array_config(array.FIRST)),
+        "lab_device_remote": f"{REGISTRY}/{array.DEVICE_REPOSITORY}:{array.FIRST}",
+        "lab_device_privileges": plugin_privileges(array.device_config()),
+        "lab_authz_remote": f"{REGISTRY}/{array.AUTHZ_REPOSITORY}:{array.FIRST}",
+        "lab_csi_remote": f"{REGISTRY}/{array.CSI_REPOSITORY}:{array.FIRST}",
     }
 
 

@@ -18,7 +18,7 @@ from typing import Any
 from docker.errors import APIError, NotFound
 
 from . import hosts as host_module
-from . import inventory, outer, plugin
+from . import inventory, outer, seed
 from .certificates import Authority, ssh_key
 from .containers import Member, Place, check_owner, ensure_network, find, network_exists
 from .hosts import Credentials
@@ -96,7 +96,7 @@ def _ensure_members(
 
     def services() -> None:
         client = outer.connect()
-        content = plugin.ensure_content(client, root, services_recipe(), host_recipe(addressed[0][0].suite))
+        content = seed.ensure_content(client, root, services_recipe(), host_recipe(addressed[0][0].suite))
         for member in service_members(place, state, credentials, content):
             ensure_service(client, place, member, credentials, state.password)
 
@@ -207,7 +207,7 @@ def down_all(root: Path) -> None:
     client = _engine_for_removal(root)
     names = set(known_labs(root))
     if client is not None:
-        plugin.remove_leftovers(client, root)
+        seed.remove_leftovers(client, root)
         names |= _labs_in_engine(client, root)
     for name in sorted(names):
         down(root, name)
@@ -230,7 +230,7 @@ def purge(root: Path) -> None:
     if client is None and outer.engine_record(root) is not None:
         client = outer.ensure_engine(root)
     if client is not None:
-        plugin.remove_leftovers(client, root)
+        seed.remove_leftovers(client, root)
         for name in sorted(_labs_in_engine(client, root) | set(known_labs(root))):
             down(root, name)
         remove_images(client)

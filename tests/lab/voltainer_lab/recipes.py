@@ -43,8 +43,10 @@ _SERVICES_PACKAGES = (
     "busybox-static",
     "ca-certificates",
     "docker-registry",
+    "e2fsprogs",
     "fuse3",
     "openssh-server",
+    "python3",
     "rclone",
 )
 

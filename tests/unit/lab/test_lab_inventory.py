@@ -70,3 +70,12 @@ def test_known_hosts_has_a_line_for_each_address() -> None:
     assert known_hosts({"10.0.0.2": "ssh-ed25519 B", "10.0.0.1": "ssh-ed25519 A"}) == (
         "10.0.0.1 ssh-ed25519 A\n10.0.0.2 ssh-ed25519 B\n"
     )
+
+
+def test_the_array_simulator_can_be_found() -> None:
+    variables = _group()["vars"]
+    assert variables["lab_array_repository"] == "registry.lab:5000/purestorage/docker-plugin"
+    assert variables["lab_array_privileges"][1] == {"name": "host pid namespace", "value": ["true"]}
+    assert {"name": "device", "value": ["/dev/null"]} in variables["lab_device_privileges"]
+    assert variables["lab_authz_remote"] == "registry.lab:5000/lab/authz-plugin:1.0"
+    assert variables["lab_csi_remote"] == "registry.lab:5000/lab/csi-plugin:1.0"
