@@ -32,7 +32,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._settings import
     parse_settings,
 )
 from ansible_collections.voltainer.volumes.plugins.module_utils._volume import PLUGIN_CHANGE, Volume
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from .fake_engine import RCLONE, FakeEngine
@@ -73,6 +73,8 @@ def test_any_text_is_a_reference_or_bad_input(text):
 
 @given(DOMAIN, st.lists(PART, min_size=1, max_size=3), st.none() | TAG, st.none() | DIGEST)
 def test_a_reference_survives_being_written_and_recorded(domain, parts, tag, digest):
+    # The engine itself writes docker.io/0.0/x as 0.0/x, which then is a registry.
+    assume(domain != "docker.io" or "." not in parts[0])
     path = "/".join(["library", *parts] if domain == "docker.io" and len(parts) == 1 else parts)
     meant = Reference(domain, path, tag or (None if digest else "latest"), digest)
     read = parse_reference(
