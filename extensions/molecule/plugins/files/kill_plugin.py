@@ -1,0 +1,307 @@
+# Copyright (c) 2026, The voltainer.volumes developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Kill docker_volume_plugin_x at every step of a change, run the same task at once, and look whether all is right.
+
+    kill_plugin.py REPOSITORY     the array simulator in a registry, without a tag
+
+Runs as root on the host of an engine, in the folder into which pack.py's archive was unpacked. A step is a request that
+may change the engine. Each run of the module is a process that kills itself with SIGKILL as soon as the n-th step is
+answered, for all n up to the one that is never reached. A pull is answered when it begins: the engine then goes on with
+it, while the next task runs already.
+
+Prints JSON: the steps of each case, how many runs were killed, and the failures, each with what was found.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import signal
+import socket
+import sys
+import tempfile
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from ansible.module_utils import basic
+from ansible_collections.voltainer.volumes.plugins.modules import docker_volume_plugin_x
+
+ALIAS = "killed"
+VOLUME = "killed-volume"
+CONFIG = "/srv/plugins/pure.json"
+SETTINGS = {"PURE_DOCKER_NAMESPACE": "killed", "PURE_API_TOKEN": "s3cret", "config.source": CONFIG, "args": "--kept"}
+
+
+class FoundError(Exception):
+    """Something is not as it must be."""
+
+
+# The engine, by its API and without the code that is tested
+
+
+class _Connection(http.client.HTTPConnection):
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect("/var/run/docker.sock")
+
+
+def ask(method: str, path: str, body: Any = None) -> tuple[int, Any]:
+    """Return the status and the answer of the engine."""
+    connection = _Connection("localhost")
+    connection.request(
+        method, path, json.dumps(body) if body is not None else None, {"Content-Type": "application/json"}
+    )
+    answer = connection.getresponse()
+    text = answer.read()
+    connection.close()
+    with contextlib.suppress(ValueError):
+        return answer.status, json.loads(text)
+    return answer.status, None
+
+
+def plugin() -> dict[str, Any]:
+    """Return what the engine says of the plugin; nothing where it is not there."""
+    status, answer = ask("GET", f"/plugins/{ALIAS}/json")
+    return answer if status == http.client.OK else {}
+
+
+def picture() -> dict[str, Any]:
+    """Return what counts of the plugin."""
+    found = plugin()
+    if not found:
+        return {}
+    env = dict(text.split("=", 1) for text in found["Settings"]["Env"])
+    mounts = {f"{one['Name']}.source": one["Source"] for one in found["Config"]["Mounts"] if one["Name"]}
+    return {
+        "id": found["Id"],
+        "enabled": found["Enabled"],
+        "tag": found["PluginReference"].rpartition(":")[2],
+        "settings": {**env, **mounts, "args": " ".join(found["Settings"]["Args"] or [])},
+    }
+
+
+def leftovers() -> list[str]:
+    """Return what a change may leave only while it goes on."""
+    plugins = [one["Name"] for one in ask("GET", "/plugins")[1] if "trial" in one["Name"]]
+    volumes = [one["Name"] for one in ask("GET", "/volumes")[1]["Volumes"] or []]
+    return plugins + [name for name in volumes if "plugin-change" in name]
+
+
+# Runs of the module
+
+
+@dataclass(frozen=True)
+class Run:
+    """What came of one run of the module."""
+
+    killed: bool
+    result: dict[str, Any]
+    steps: list[str]
+
+    def must(self, *, changed: bool | None = None) -> Run:
+        """Return the run, which must not have failed."""
+        if self.killed or self.result.get("failed"):
+            raise FoundError(f"a run fails: {self.result.get('msg')} after {self.steps}")
+        if changed is not None and self.result["changed"] is not changed:
+            raise FoundError(f"a run says changed: {not changed}, {self.result['actions']}")
+        return self
+
+
+def run(options: Mapping[str, Any], *, kill_at: int = 0) -> Run:
+    """Run the module with `options` in a process of its own, to be killed at step `kill_at`; 0 is none."""
+    reader, writer = os.pipe()
+    with tempfile.TemporaryFile() as output:
+        process = os.fork()
+        if process == 0:
+            os.dup2(output.fileno(), 1)
+            _run_here(options, kill_at, writer)
+        os.close(writer)
+        with os.fdopen(reader) as lines:
+            steps = lines.read().splitlines()
+        _process, status = os.waitpid(process, 0)
+        output.seek(0)
+        text = output.read().decode()
+    if os.WIFSIGNALED(status):
+        return Run(True, {}, steps)
+    try:
+        return Run(False, json.loads(text), steps)
+    except ValueError:
+        raise FoundError(f"the module said no JSON, but: {text}") from None
+
+
+def _run_here(options: Mapping[str, Any], kill_at: int, pipe: int) -> None:
+    """Run the module in this process, and end it."""
+    code = 1
+    try:
+        basic._ANSIBLE_ARGS = json.dumps({"ANSIBLE_MODULE_ARGS": dict(options)}).encode()
+        basic._ANSIBLE_PROFILE = "legacy"  # since ansible-core 2.19 the arguments come with the name of their encoding
+        _count_steps(kill_at, pipe)
+        docker_volume_plugin_x.main()
+    except SystemExit as exc:
+        code = int(exc.code or 0)
+    except Exception:
+        traceback.print_exc(file=sys.stdout)
+        raise
+    finally:
+        sys.stdout.flush()
+        os._exit(code)
+
+
+def _count_steps(kill_at: int, pipe: int) -> None:
+    connection = http.client.HTTPConnection
+    send, receive = connection.putrequest, connection.getresponse
+    steps: list[Any] = []
+
+    def counted_send(self: Any, method: str, url: str, *args: Any, **kwargs: Any) -> None:
+        self.is_step = method not in {"GET", "HEAD"}
+        if self.is_step:
+            steps.append(url)
+            os.write(pipe, f"{method} {url.partition('?')[0]}\n".encode())
+        send(self, method, url, *args, **kwargs)
+
+    def counted_receive(self: Any, *args: Any, **kwargs: Any) -> Any:
+        answer = receive(self, *args, **kwargs)
+        if self.is_step and len(steps) == kill_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return answer
+
+    connection.putrequest, connection.getresponse = counted_send, counted_receive
+
+
+# What is changed
+
+
+@dataclass(frozen=True)
+class Case:
+    """A change: the task, what is there before, and what must be there in the end."""
+
+    name: str
+    task: dict[str, Any]
+    tag: str
+    enabled: bool
+    settings: dict[str, str]
+    volume: bool = True
+    installed: bool = True
+    enabled_before: bool = True
+
+
+def cases(repository: str) -> list[Case]:
+    """Return all changes."""
+    upgrade = {"remote": f"{repository}:1.1", "alias": ALIAS, "privileges": "all", "state": "present"}
+    new = {**SETTINGS, "PURE_TIMEOUT": "30", "DEBUG": "false"}
+    change = {"alias": ALIAS, "settings": {"DEBUG": "true"}, "state": "present"}
+    install = {
+        "remote": f"{repository}:1.0",
+        "alias": ALIAS,
+        "privileges": "all",
+        "state": "enabled",
+        "settings": SETTINGS,
+    }
+    return [
+        Case("upgrade", upgrade, "1.1", True, new),
+        Case("upgrade_disabled", upgrade, "1.1", False, new, volume=False, enabled_before=False),
+        Case("settings", change, "1.0", True, {**SETTINGS, "DEBUG": "true"}),
+        Case("install", install, "1.0", True, SETTINGS, volume=False, installed=False),
+    ]
+
+
+def make(case: Case, repository: str) -> None:
+    """Bring everything to what it is before the change."""
+    remove()
+    if not case.installed:
+        return
+    state = "enabled" if case.enabled_before else "disabled"
+    task = {"remote": f"{repository}:1.0", "alias": ALIAS, "privileges": "all", "state": state, "settings": SETTINGS}
+    run(task).must()
+    if case.volume:
+        made = {"Name": VOLUME, "Driver": ALIAS, "DriverOpts": {"size": "32MiB"}}
+        ask("POST", "/volumes/create", made)
+
+
+def remove() -> None:
+    """Take everything away."""
+    if plugin():
+        run({"alias": ALIAS, "state": "enabled"}).must()
+        ask("DELETE", f"/volumes/{VOLUME}")
+    run({"alias": ALIAS, "state": "absent"}).must()
+
+
+def check(case: Case, before: Mapping[str, Any]) -> None:
+    """Run the task again, and look whether everything is as if it had not been killed."""
+    run(case.task).must()
+    found = picture()
+    wrong = {
+        key: found.get(key)
+        for key, value in {"tag": case.tag, "enabled": case.enabled, **({"id": before["id"]} if before else {})}.items()
+        if found.get(key) != value
+    }
+    wrong |= {
+        key: found["settings"].get(key) for key, value in case.settings.items() if found["settings"].get(key) != value
+    }
+    if wrong:
+        raise FoundError(f"in the end there is {wrong}")
+    if left := leftovers():
+        raise FoundError(f"there is still {left}")
+    names = [one["Name"] for one in ask("GET", "/volumes")[1]["Volumes"] or []]
+    if case.volume and VOLUME not in names:
+        raise FoundError("the volume is gone")
+    run(case.task).must(changed=False)
+
+
+@dataclass
+class Report:
+    """What is printed in the end."""
+
+    steps: dict[str, list[str]] = field(default_factory=dict)
+    killed: int = 0
+    failures: list[str] = field(default_factory=list)
+
+
+def kill_everywhere(case: Case, repository: str, report: Report) -> None:
+    """Kill the change at each of its steps, until it reaches its end."""
+    number = 0
+    while True:
+        number += 1
+        make(case, repository)
+        before = picture()
+        done = run(case.task, kill_at=number)
+        where = f"{case.name}, killed at step {number} ({done.steps[-1] if done.steps else 'none'})"
+        if not done.killed:
+            done.must(changed=True)
+            report.steps[case.name] = done.steps
+        report.killed += done.killed
+        try:
+            check(case, before)
+        except FoundError as exc:
+            report.failures.append(f"{where}: {exc}; there is {json.dumps(picture())}")
+        if not done.killed:
+            return
+
+
+def judge(case: Case, repository: str, report: Report) -> None:
+    """Kill the change everywhere, and note where even the tests' own steps fail."""
+    try:
+        kill_everywhere(case, repository, report)
+    except FoundError as exc:
+        report.failures.append(f"{case.name}: {exc}")
+
+
+def main() -> None:
+    """Kill all."""
+    report = Report()
+    for case in cases(sys.argv[1]):
+        judge(case, sys.argv[1], report)
+    remove()
+    print(json.dumps(vars(report)))
+
+
+if __name__ == "__main__":
+    main()
