@@ -91,8 +91,10 @@ requirements:
     C(python3-docker) on Debian
 """
 
+    # For modules that ask registries.
     SDK = r"""
 options: {}
 requirements:
-  - Docker SDK for Python (C(docker)) 5.0.3 or newer there; C(python3-docker) on Debian
+  - Docker SDK for Python (C(docker)) 5.0.3 or newer there, where the task asks a registry or O(docker_host) is not a
+    C(unix://) socket; C(python3-docker) on Debian
 """

@@ -103,7 +103,7 @@ def test_warnings_come_with_the_result(run):
 def test_without_the_sdk_the_package_is_named(run, monkeypatch):
     monkeypatch.setattr(_sdk, "SDK_IMPORT_ERROR", "Traceback: No module named 'docker'")
     for module, params in (
-        (docker_volume_plugin_x, {"alias": "rclone"}),
+        (docker_volume_plugin_x, {"alias": "rclone", "docker_host": "tcp://127.0.0.1:1"}),
         (docker_volume_x, {"name": "reports", "docker_host": "tcp://127.0.0.1:1"}),
     ):
         code, result = run(module, None, **params)
