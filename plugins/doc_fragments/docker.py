@@ -105,6 +105,6 @@ options:
       - The password, or access token, for O(registry_username).
     type: str
 requirements:
-  - Docker SDK for Python (C(docker)) 5.0.3 or newer there; C(python3-docker) on Debian. Over a C(unix://) socket it is
-    needed only where a registry is asked
+  - Docker SDK for Python (C(docker)) 5.0.3 or newer there, where the task asks a registry or O(docker_host) is not a
+    C(unix://) socket; C(python3-docker) on Debian
 """

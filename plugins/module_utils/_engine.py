@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.client import HTTPException
@@ -80,15 +81,20 @@ class Node:
 
 def connect(connection: Connection) -> Engine:
     """Return the engine. Raises EngineUnreachableError, InvalidInputError and SdkMissingError."""
+    return Engine(reach(connection))
+
+
+def reach(connection: Connection) -> Transport:
+    """Return the way to the engine. Raises as `connect` does."""
     check(connection)
     scheme, _colon, path = connection.docker_host.partition("://")
     if scheme != "unix" or not path.startswith("/"):
         # The SDK takes more time to load than all else of a task, so only what needs it does.
         from ansible_collections.voltainer.volumes.plugins.module_utils import _sdk  # noqa: PLC0415
 
-        return Engine(_sdk.connect(connection))
+        return _sdk.connect(connection)
     try:
-        return Engine(SocketTransport(path, connection.timeout, connection.api_version))
+        return SocketTransport(path, connection.timeout, connection.api_version)
     except (OSError, HTTPException) as exc:
         raise unreachable(f"Cannot reach the Docker Engine at {connection.docker_host}", exc) from exc
 
@@ -120,7 +126,7 @@ class Engine:
         what = f"Cannot inspect the volume '{name}'"
         try:
             return Volume.from_inspect(
-                self._ask(what, Request("GET", _path("volumes", name)), slow=True, seconds=seconds)
+                self._ask(what, Request("GET", path_of("volumes", name)), slow=True, seconds=seconds)
             )
         except EngineError as exc:
             if exc.status == HTTPStatus.NOT_FOUND and not _names_driver(exc.why):
@@ -153,7 +159,7 @@ class Engine:
     def remove_volume(self, name: str) -> bool:
         """Remove the volume, never by force; return whether it was still there."""
         try:
-            self._ask(f"Cannot remove the volume '{name}'", Request("DELETE", _path("volumes", name)), slow=True)
+            self._ask(f"Cannot remove the volume '{name}'", Request("DELETE", path_of("volumes", name)), slow=True)
         except EngineError as exc:
             if exc.status == HTTPStatus.NOT_FOUND and not _names_driver(exc.why):
                 return False
@@ -234,7 +240,7 @@ class Engine:
 
     def _plugin_enabled(self, name: str) -> bool | None:
         try:
-            found = self._ask(f"Cannot inspect the plugin '{name}'", Request("GET", _path("plugins", name) + "/json"))
+            found = self._ask(f"Cannot inspect the plugin '{name}'", Request("GET", path_of("plugins", name) + "/json"))
             return bool(found["Enabled"])
         except EngineError as exc:
             if exc.status == HTTPStatus.NOT_FOUND:
@@ -243,15 +249,25 @@ class Engine:
 
     def _ask(self, what: str, request: Request, *, slow: bool = False, seconds: float | None = None) -> Any:
         """Return the answer; `slow` requests are those that a driver must answer, unless `seconds` limits them."""
-        seconds = seconds or max(self._transport.timeout, SLOW_CALL_SECONDS if slow else 0)
-        try:
+        seconds = seconds or self._patience(slow=slow)
+        with told(what, seconds):
             return self._transport.ask(request, seconds)
-        except AnswerError as exc:
-            raise EngineError(what, exc.why, status=exc.status) from exc
-        except SilenceError as exc:
-            raise unanswered(what, seconds) from exc
-        except BrokenError as exc:
-            raise broken(what, exc) from exc
+
+    def _patience(self, *, slow: bool) -> int:
+        return max(self._transport.timeout, SLOW_CALL_SECONDS if slow else 0)
+
+
+@contextmanager
+def told(what: str, seconds: float) -> Iterator[None]:
+    """Raise what a transport raises as an error that names the action, for one that had `seconds`."""
+    try:
+        yield
+    except AnswerError as exc:
+        raise EngineError(what, exc.why, status=exc.status) from exc
+    except SilenceError as exc:
+        raise unanswered(what, seconds) from exc
+    except BrokenError as exc:
+        raise broken(what, exc) from exc
 
 
 def unanswered(what: str, seconds: float) -> EngineError:
@@ -316,7 +332,8 @@ def first_line(exc: BaseException) -> str:
     return lines[0] if lines else type(exc).__name__
 
 
-def _path(kind: str, name: str) -> str:
+def path_of(kind: str, name: str) -> str:
+    """Return the path of one of the engine's objects."""
     return f"/{kind}/{quote(name, safe='/:')}"
 
 

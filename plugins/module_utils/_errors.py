@@ -45,7 +45,7 @@ class EngineUnreachableError(VolumesError):
 
 
 class SdkMissingError(VolumesError):
-    """The Docker SDK for Python is not there, and this connection needs it. `trace` says how its import failed."""
+    """The Docker SDK for Python is not there, and a connection or a registry needs it. `trace` is of its import."""
 
     def __init__(self, trace: str) -> None:
         super().__init__("Cannot reach the Docker Engine", "the Docker SDK for Python is missing")

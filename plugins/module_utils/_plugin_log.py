@@ -11,7 +11,7 @@ import shutil
 import socket
 import struct
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from ansible_collections.voltainer.volumes.plugins.module_utils._secrets import MASK
@@ -31,8 +31,9 @@ def tail(socket_path: str, plugin_id: str, secrets: Iterable[str]) -> tuple[str,
     `socket_path` is the engine's socket on this host.
     """
     hidden = sorted(secrets, key=len, reverse=True)
-    for read in (lambda: _own_file(socket_path), _journal):
-        said = [_said(line) for line in read().splitlines() if f"plugin={plugin_id}" in line]
+    readers: tuple[Callable[[str], str], ...] = (_own_file, _journal)
+    for read in readers:
+        said = [_said(line) for line in read(socket_path).splitlines() if f"plugin={plugin_id}" in line]
         shown = [_hidden(line, hidden) for line in said if line]
         if shown:
             return tuple(shown[-_LINES:])
@@ -61,7 +62,7 @@ def _server(socket_path: str) -> int:
     return int(pid)
 
 
-def _journal() -> str:
+def _journal(_socket_path: str) -> str:
     program = shutil.which("journalctl")
     if not program:
         return ""

@@ -9,8 +9,10 @@ Works with docker 5.0.3 (Debian 12) to 7.x.
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
+import warnings
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
+from http import HTTPStatus
 from typing import Any
 
 from ansible_collections.voltainer.volumes.plugins.module_utils._engine import (
@@ -24,15 +26,20 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._errors import (
     InvalidInputError,
     SdkMissingError,
 )
+from ansible_collections.voltainer.volumes.plugins.module_utils._registry import Login
 from ansible_collections.voltainer.volumes.plugins.module_utils._transport import (
     AnswerError,
     BrokenError,
     Request,
     SilenceError,
+    objects,
+    words,
 )
 
 try:
     import docker
+    import docker.auth
+    import docker.credentials
     import requests
     import urllib3
 except ImportError:
@@ -93,6 +100,8 @@ def connect(connection: Connection) -> SdkTransport:
 class SdkTransport:
     """The engine behind the SDK's client."""
 
+    socket_path = ""
+
     def __init__(self, client: docker.APIClient, *, is_here: bool) -> None:
         """Take a connected client. `is_here` says that it uses a socket of this host."""
         # Any: the stubs know neither the plugin calls nor what of the SDK is needed beyond its own methods.
@@ -102,39 +111,87 @@ class SdkTransport:
 
     def ask(self, request: Request, seconds: float) -> Any:
         """See Transport."""
-        with translated():
-            answer = self.client.request(
-                request.method,
-                f"{self.client.base_url}/v{self.client._version}{request.path}",
-                params=request.query,
-                json=request.body,
-                timeout=seconds,
-            )
-            self.client._raise_for_status(answer)
+        with self._answer(request, seconds) as answer:
             return answer.json() if answer.content else None
+
+    def stream(self, request: Request, seconds: float) -> Generator[dict[str, Any], None, None]:
+        """See Transport."""
+        with self._answer(request, seconds) as answer:
+            # Past requests, which tells of a silence in a stream as of a connection that broke (2.28 to 2.34).
+            yield from objects(answer.raw.stream(None, decode_content=True))
 
     def close(self) -> None:
         """Close the connection."""
         self.client.close()
+
+    @contextmanager
+    def _answer(self, request: Request, seconds: float) -> Iterator[Any]:
+        """Yield the answer to be read, which is no error; what is left of it then closes its connection."""
+        with translated():
+            sent = self.client.request(
+                request.method,
+                f"{self.client.base_url}/v{self.client._version}{request.path}",
+                params=request.query,
+                json=request.body,
+                headers=request.headers,
+                timeout=seconds,
+                stream=True,
+                # To wherever it is sent, requests would take the header with the password along.
+                allow_redirects=False,
+            )
+            with closing(sent) as answer:
+                if answer.status_code >= HTTPStatus.MULTIPLE_CHOICES:
+                    raise AnswerError(answer.status_code, words(answer.status_code, answer.content))
+                yield answer
 
 
 class NoPasswordError(Exception):
     """The password for a registry cannot be read."""
 
 
+def registry_auth(domain: str, login: Login | None) -> str | None:
+    """Return the header X-Registry-Auth for a registry, of `login`, or else of the user's `docker login`, or None.
+
+    Raises NoPasswordError and SdkMissingError.
+    """
+    if SDK_IMPORT_ERROR:
+        raise SdkMissingError(SDK_IMPORT_ERROR)
+    # Of Docker Hub's names, the SDK finds one only under which `docker login` keeps the password (5.0.3 to 7.x).
+    registry = docker.auth.resolve_index_name(domain)
+    if login:
+        address = docker.auth.INDEX_URL if registry == docker.auth.INDEX_NAME else registry
+        found = {"username": login.username, "password": login.password, "serveraddress": address}
+    else:
+        found = _kept_login(registry)
+    return docker.auth.encode_header(found).decode("ascii") if found else None
+
+
+def _kept_login(registry: str) -> Any:
+    try:
+        with warnings.catch_warnings():
+            # docker 7 warns of a helper that is missing, and then raises it, too.
+            warnings.simplefilter("ignore")
+            return docker.auth.resolve_authconfig(docker.auth.load_config(), registry)
+    # docker 5.0.3 to 7.x raise some of the helper's errors as they are, and others inside one of their own.
+    except (docker.credentials.StoreError, docker.errors.DockerException) as exc:
+        chain = (exc, exc.__cause__, exc.__context__)
+        store = next((one for one in chain if isinstance(one, docker.credentials.StoreError)), exc)
+        raise NoPasswordError(" ".join(str(store).split())) from exc
+    except (ValueError, KeyError, TypeError, AttributeError):
+        # Without the cause, which may quote what it could not read.
+        raise NoPasswordError("what it is kept in is damaged") from None
+
+
 @contextmanager
 def translated() -> Iterator[None]:
-    """Raise what the SDK raises as AnswerError, SilenceError, BrokenError or NoPasswordError."""
+    """Raise what the SDK raises as SilenceError or BrokenError."""
     try:
         yield
-    except docker.errors.APIError as exc:
-        raise AnswerError(exc.status_code or 0, explanation(exc)) from exc
-    # What breaks inside a stream comes as urllib3's own: the SDK reads it past requests (5.0.3 to 7.x).
+    # What breaks inside a stream comes as urllib3's own: it is read past requests.
     except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError) as exc:
         raise SilenceError from exc
     except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, docker.errors.DockerException) as exc:
-        words = first_line(root(exc))
-        raise (NoPasswordError if "Credentials store error" in str(exc) else BrokenError)(words) from exc
+        raise BrokenError(first_line(root(exc))) from exc
 
 
 def _unreachable(what: str, exc: Exception) -> EngineUnreachableError:

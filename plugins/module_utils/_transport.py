@@ -5,15 +5,21 @@
 
 from __future__ import annotations
 
+import codecs
 import http.client
 import json
 import socket
 import threading
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Protocol
 from urllib.parse import urlencode
+
+_PIECE = 64 * 1024
+_JSON = json.JSONDecoder()
+_NO_OBJECT = "its answer broke off, or is not JSON"
 
 
 class AnswerError(Exception):
@@ -35,12 +41,16 @@ class BrokenError(Exception):
 
 @dataclass(frozen=True)
 class Request:
-    """What the engine is asked: `path` without the API's version, `query` unquoted, `body` to become JSON."""
+    """What the engine is asked: `path` without the API's version, `query` unquoted, `body` to become JSON.
+
+    Bodies hold secret settings, and headers passwords: neither is shown.
+    """
 
     method: str
     path: str
     query: Mapping[str, Any] | None = None
-    body: Any = None
+    body: Any = field(default=None, repr=False)
+    headers: Mapping[str, str] | None = field(default=None, repr=False)
 
 
 class Transport(Protocol):
@@ -48,9 +58,17 @@ class Transport(Protocol):
 
     timeout: int
     is_here: bool
+    # The path of the engine's socket on this host; empty where it is not reached by one.
+    socket_path: str
 
     def ask(self, request: Request, seconds: float) -> Any:
         """Return the answer, parsed, or None for an empty one. Raises AnswerError, SilenceError, BrokenError."""
+
+    def stream(self, request: Request, seconds: float) -> Generator[dict[str, Any], None, None]:
+        """Yield the JSON objects of an answer as they arrive, with `seconds` for each. Raises what `ask` does.
+
+        Whoever does not read it to its end must close it.
+        """
 
 
 class SocketTransport:
@@ -61,20 +79,21 @@ class SocketTransport:
     def __init__(self, path: str, timeout: int, api_version: str) -> None:
         """Connect, and find out the API's version where it is "auto". Raises OSError where nobody listens."""
         self.timeout = timeout
-        self._path = path
+        self.socket_path = path
         self._threads = threading.local()
         self._connection.connect()
         self._version = self._newest() if api_version == "auto" else api_version
 
     def ask(self, request: Request, seconds: float) -> Any:
         """See Transport."""
-        query = f"?{urlencode(request.query)}" if request.query else ""
-        url = f"/v{self._version}{request.path}{query}"
-        status, answer = self._exchange(request.method, url, request.body, seconds)
-        # The engine redirects only a path that it takes for another one.
-        if status >= HTTPStatus.MULTIPLE_CHOICES:
-            raise AnswerError(status, _words(answer))
+        with self._answer(request, seconds) as response:
+            answer = response.read()
         return json.loads(answer) if answer else None
+
+    def stream(self, request: Request, seconds: float) -> Generator[dict[str, Any], None, None]:
+        """See Transport."""
+        with self._answer(request, seconds) as response:
+            yield from objects(iter(lambda: response.read1(_PIECE), b""))
 
     def close(self) -> None:
         """Close the connection of this thread."""
@@ -83,7 +102,7 @@ class SocketTransport:
     @property
     def _connection(self) -> UnixConnection:
         if not hasattr(self._threads, "connection"):
-            self._threads.connection = UnixConnection(self._path, self.timeout)
+            self._threads.connection = UnixConnection(self.socket_path, self.timeout)
         connection: UnixConnection = self._threads.connection
         return connection
 
@@ -94,20 +113,35 @@ class SocketTransport:
         response.read()
         return str(response.headers["Api-Version"])
 
-    def _exchange(self, method: str, url: str, body: Any, seconds: float) -> tuple[int, bytes]:
+    @contextmanager
+    def _answer(self, request: Request, seconds: float) -> Iterator[http.client.HTTPResponse]:
+        """Yield the answer to be read, which is no error."""
+        query = f"?{urlencode(request.query)}" if request.query else ""
+        url = f"/v{self._version}{request.path}{query}"
+        sent = None if request.body is None else json.dumps(request.body)
+        headers = {**({"Content-Type": "application/json"} if sent else {}), **(request.headers or {})}
         connection = self._connection
-        sent = None if body is None else json.dumps(body)
+        whole = False
         try:
             connection.wait(seconds)
-            connection.request(method, url, sent, {"Content-Type": "application/json"} if sent else {})
+            connection.request(request.method, url, sent, headers)
             response = connection.getresponse()
-            return response.status, response.read()
+            # The engine redirects only a path that it takes for another one.
+            if response.status >= HTTPStatus.MULTIPLE_CHOICES:
+                said = words(response.status, response.read())
+                whole = True
+                raise AnswerError(response.status, said)
+            yield response
+            whole = response.isclosed()
         except (OSError, http.client.HTTPException) as exc:
-            # What was left of the answer would be taken for that to the next request.
-            connection.close()
             if isinstance(exc, socket.timeout):
                 raise SilenceError from exc
             raise BrokenError(str(exc) or type(exc).__name__) from exc
+        finally:
+            # What was left of the answer would be taken for that to the next request. A response that breaks off counts
+            # as closed, too.
+            if not whole:
+                connection.close()
 
 
 class UnixConnection(http.client.HTTPConnection):
@@ -132,9 +166,30 @@ class UnixConnection(http.client.HTTPConnection):
             self.sock.settimeout(seconds)
 
 
-def _words(answer: bytes) -> str:
+def objects(pieces: Iterable[bytes]) -> Iterator[dict[str, Any]]:
+    """Yield the JSON objects that follow one another in `pieces`, wherever these begin and end. Raises BrokenError."""
+    text = codecs.getincrementaldecoder("utf-8")("replace")
+    rest = ""
+    for piece in pieces:
+        rest = (rest + text.decode(piece)).lstrip()
+        while rest:
+            try:
+                found, end = _JSON.raw_decode(rest)
+            except ValueError:
+                # Its end is in a piece that is still to come.
+                break
+            if not isinstance(found, dict):
+                raise BrokenError(_NO_OBJECT)
+            yield found
+            rest = rest[end:].lstrip()
+    if rest:
+        raise BrokenError(_NO_OBJECT)
+
+
+def words(status: int, answer: bytes) -> str:
+    """Return what the engine says in an answer that is an error."""
     text = answer.decode("utf-8", "replace").strip()
     try:
         return str(json.loads(text)["message"])
     except (ValueError, KeyError, TypeError):
-        return text
+        return text or f"HTTP status {status}"

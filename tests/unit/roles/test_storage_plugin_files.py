@@ -24,7 +24,11 @@ INSTALLED = plugin_inspect(Name="some/plugin:latest", PluginReference="docker.io
 
 def run_role(folder: Path, *arguments: str, code: int = 0, **variables: object) -> str:
     """Run the role with the config file that holds the secret, its plugin installed, and return what was printed."""
-    with serving({"GET /plugins/some/plugin:latest/json": (200, INSTALLED)}) as server:
+    answers = {
+        "GET /plugins/some/plugin:latest/json": (200, INSTALLED),
+        "GET /volumes": (200, {"Volumes": None, "Warnings": None}),
+    }
+    with serving(answers) as server:
         return _run_role(folder, f"tcp://127.0.0.1:{server.server_port}", *arguments, code=code, **variables)
 
 

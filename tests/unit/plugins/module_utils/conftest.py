@@ -5,10 +5,36 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 
 import pytest
 from ansible.module_utils import basic
+
+from .engine_server import connection, serving
+
+
+@pytest.fixture
+def stack():
+    with contextlib.ExitStack() as entered:
+        yield entered
+
+
+@pytest.fixture(params=["tcp", "unix"])
+def connected(request, stack, tmp_path):
+    """Return a function that connects to a server with the given answers: once by the SDK, and once without."""
+
+    def make(connect, answers, version="26.1.5+dfsg1"):
+        socket = tmp_path / f"{len(list(tmp_path.iterdir()))}.sock" if request.param == "unix" else None
+        server = stack.enter_context(serving(answers, version, socket))
+        address = f"unix://{socket}" if socket else f"tcp://127.0.0.1:{server.server_port}"
+        made = connect(connection(docker_host=address, api_version="1.41", timeout=1))
+        stack.callback(made._transport.close)
+        server.requests.clear()
+        server.passwords.clear()
+        return made, server
+
+    return make
 
 
 @pytest.fixture

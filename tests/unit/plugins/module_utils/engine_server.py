@@ -14,6 +14,30 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote_plus
 
+from ansible_collections.voltainer.volumes.plugins.module_utils._engine import Connection
+
+VOLUME = {"Name": "reports", "Driver": "local", "Options": None, "Labels": None, "Mountpoint": "/m", "Scope": "local"}
+
+
+def connection(**changes):
+    options = {
+        "docker_host": "unix:///nowhere.sock",
+        "api_version": "auto",
+        "timeout": 5,
+        "tls": False,
+        "validate_certs": False,
+        "ca_path": None,
+        "client_cert": None,
+        "client_key": None,
+        "tls_hostname": None,
+        "use_ssh_client": False,
+    }
+    return Connection(**{**options, **changes})
+
+
+def message(text):
+    return {"message": text}
+
 
 @dataclass
 class Broken:
@@ -23,17 +47,26 @@ class Broken:
     rest: float | None
 
 
+@dataclass
+class Pieces:
+    """A stream that comes in these pieces, each in a chunk of its own."""
+
+    pieces: tuple[bytes, ...]
+
+
 class Answers:
     """An HTTP server that answers "METHOD /path" from a table of (status, body).
 
     Where the table has "METHOD /path?query" (unquoted), that counts. A body of bytes is sent as it is, in chunks, as
     the engine streams; an answer None breaks the connection, a number of seconds hangs. `requests` are those after the
-    connection was made.
+    connection was made, `passwords` their headers X-Registry-Auth; `connections` is how many there were in all.
     """
+
+    connections = 0
 
     def answer_from(self, answers):
         self.answers = answers
-        self.requests = []
+        self.requests, self.passwords = [], []
 
 
 class TcpAnswers(Answers, ThreadingHTTPServer):
@@ -49,6 +82,10 @@ class UnixAnswers(Answers, socketserver.ThreadingMixIn, socketserver.UnixStreamS
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
+    def setup(self):
+        super().setup()
+        self.server.connections += 1
+
     def address_string(self):
         """Return nothing: the other end of a Unix socket has no address."""
         return ""
@@ -57,6 +94,7 @@ class Handler(BaseHTTPRequestHandler):
         path = self.path.replace("/v1.41", "")
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
         self.server.requests.append(f"{self.command} {path} {body}".strip())
+        self.server.passwords.append(self.headers.get("X-Registry-Auth"))
         answers = self.server.answers
         asked = f"{self.command} {unquote_plus(path)}"
         answer = answers[asked if asked in answers else asked.partition("?")[0]]
@@ -69,9 +107,10 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         status, content = answer
-        chunk = content if isinstance(content, bytes) else json.dumps(content).encode()
+        if not isinstance(content, Pieces):
+            content = Pieces((content if isinstance(content, bytes) else json.dumps(content).encode(),))
         self._start(status)
-        for piece in (chunk, b"") if chunk else (b"",):
+        for piece in (*filter(None, content.pieces), b""):
             self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
 
     def _start(self, status):

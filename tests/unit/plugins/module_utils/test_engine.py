@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import json
 import warnings
@@ -14,73 +13,30 @@ from urllib.parse import unquote
 import docker
 import pytest
 import requests
-from ansible_collections.voltainer.volumes.plugins.module_utils import _engine, _plugin_engine, _sdk
-from ansible_collections.voltainer.volumes.plugins.module_utils._engine import (
-    Connection,
-    Node,
-    connect,
-)
+from ansible_collections.voltainer.volumes.plugins.module_utils import _engine, _sdk
+from ansible_collections.voltainer.volumes.plugins.module_utils._engine import Node, connect
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import (
     DriverUnavailableError,
     EngineError,
     EngineUnreachableError,
     InvalidInputError,
 )
-from ansible_collections.voltainer.volumes.plugins.module_utils._plugin import Plugin
-from ansible_collections.voltainer.volumes.plugins.module_utils._reference import parse_reference
+from ansible_collections.voltainer.volumes.plugins.module_utils._transport import BrokenError
 
-from .engine_server import Broken, serving
-from .fake_engine import RCLONE, RCLONE_PRIVILEGES, container, plugin_inspect, service
+from .engine_server import VOLUME, connection, message, serving
+from .fake_engine import container, plugin_inspect, service
 
-DIGEST = "sha256:" + "a" * 64
 # How 26.1.5 begins its answer for a volume whose plugin does not answer.
 CHECKING = (
     'get reports: error while checking if volume "reports" exists in driver "rclone:latest":'
     " error looking up volume plugin rclone:latest:"
 )
-REMOTE = parse_reference(RCLONE["PluginReference"])
-VOLUME = {"Name": "reports", "Driver": "local", "Options": None, "Labels": None, "Mountpoint": "/m", "Scope": "local"}
 
 
 @pytest.fixture
-def stack():
-    with contextlib.ExitStack() as entered:
-        yield entered
-
-
-@pytest.fixture(params=["tcp", "unix"])
-def engine(request, stack, tmp_path):
+def engine(connected):
     """Return a function that makes an Engine, connected to a server with the given answers: by the SDK, and without."""
-
-    def make(answers):
-        socket = tmp_path / f"{len(list(tmp_path.iterdir()))}.sock" if request.param == "unix" else None
-        server = stack.enter_context(serving(answers, socket=socket))
-        address = f"unix://{socket}" if socket else f"tcp://127.0.0.1:{server.server_port}"
-        made = connect(connection(docker_host=address, api_version="1.41", timeout=1))
-        stack.callback(made._transport.close)
-        server.requests.clear()
-        return made, server
-
-    return make
-
-
-@pytest.fixture
-def plugin_engine(stack):
-    """Return a function that makes a PluginEngine, connected to a server with the given answers."""
-
-    def make(answers, version="20.10.24+dfsg1"):
-        server = stack.enter_context(serving(answers, version))
-        address = f"tcp://127.0.0.1:{server.server_port}"
-        made = _plugin_engine.connect(connection(docker_host=address, api_version="1.41", timeout=1))
-        stack.callback(made._client.close)
-        server.requests.clear()
-        return made, server
-
-    return make
-
-
-def message(text):
-    return {"message": text}
+    return lambda answers: connected(connect, answers)
 
 
 # As 20.10 to 28.5 say it, in no swarm and on a worker.
@@ -110,12 +66,16 @@ def test_a_volume_whose_plugin_is_disabled_or_gone_is_not_missing(engine, status
     assert caught.value.status == status
 
 
-def test_a_path_that_the_engine_takes_for_another_is_an_error(stack, tmp_path):
-    socket = tmp_path / "engine.sock"
-    stack.enter_context(serving({"GET /volumes/reports": (301, message("moved"))}, socket=socket))
-    made = connect(connection(docker_host=f"unix://{socket}", api_version="1.41", timeout=1))
-    stack.callback(made._transport.close)
+def test_a_path_that_the_engine_takes_for_another_is_an_error(engine):
+    made, server = engine({"GET /volumes/reports": (301, message("moved"))})
     with pytest.raises(EngineError, match="moved"):
+        made.volume("reports")
+    assert len(server.requests) == 1
+
+
+def test_an_error_without_words_is_told_by_its_number(engine):
+    made, _server = engine({"GET /volumes/reports": (502, b"")})
+    with pytest.raises(EngineError, match="HTTP status 502"):
         made.volume("reports")
 
 
@@ -231,32 +191,6 @@ def test_which_volume_drivers_there_are(engine, plugins, legacy, drivers):
     assert made.volume_drivers() == drivers
 
 
-def test_stopped_containers_use_a_driver_too(plugin_engine):
-    answer = [container("old", "reports", "rclone:latest", "exited"), container("db", "pgdata")]
-    made, server = plugin_engine({"GET /containers/json": (200, answer)})
-    assert [use.container for use in made.users_of_driver("rclone")] == ["old"]
-    assert "all=1" in server.requests[0]
-
-
-def test_only_calls_that_a_driver_or_a_registry_answers_get_more_time(plugin_engine):
-    made, _server = plugin_engine(
-        {
-            "GET /volumes/reports": (200, VOLUME),
-            "GET /plugins/pure/json": (200, plugin_inspect()),
-            "GET /info": (200, {}),
-        }
-    )
-    given = []
-    ask, call = made._transport.ask, made._client.inspect_plugin
-    made._transport.ask = lambda request, seconds: (given.append(seconds), ask(request, seconds))[1]
-    made._client.inspect_plugin = lambda name: (given.append(made._client.timeout), call(name))[1]
-    made.volume("reports")
-    made.node()
-    made.plugin("pure")
-    assert given == [180, 1, 1]
-    assert made._client.timeout == 1
-
-
 @pytest.mark.parametrize(
     ("swarm", "worker"),
     [
@@ -299,188 +233,6 @@ def test_the_local_driver_is_always_ready(engine):
     assert server.requests == []
 
 
-def test_a_missing_plugin_is_none_and_another_error_is_told(plugin_engine):
-    made, _server = plugin_engine({"GET /plugins/pure:latest/json": (404, message('plugin "pure:latest" not found'))})
-    assert made.plugin("pure:latest") is None
-    made, _server = plugin_engine({"GET /plugins/pure:latest/json": (500, message("broken"))})
-    with pytest.raises(EngineError, match="Cannot inspect the plugin 'pure:latest': broken"):
-        made.plugin("pure:latest")
-
-
-def test_privileges_are_returned_as_the_engine_words_them(plugin_engine):
-    made, server = plugin_engine({"GET /plugins/privileges": (200, list(RCLONE_PRIVILEGES))})
-    assert made.privileges(REMOTE) == RCLONE_PRIVILEGES
-    assert len(server.requests) == 1
-
-
-def test_null_is_a_plugin_that_needs_nothing(plugin_engine):
-    made, _server = plugin_engine({"GET /plugins/privileges": (200, b"null")})
-    assert made.privileges(REMOTE) == ()
-
-
-@pytest.mark.parametrize(
-    ("answer", "words"),
-    [
-        ((404, message("manifest unknown")), "manifest unknown. Check the option 'remote'"),
-        ((401, message("unauthorized: authentication required")), "Log in to registry.example:5000"),
-        ((500, message("no basic auth credentials")), "Log in to registry.example:5000"),
-        (
-            (500, message("dial tcp: connection refused")),
-            "Check that this host reaches the registry registry.example:5000",
-        ),
-        ((200, {"Descriptor": {}, "Platforms": []}), "but it is no plugin"),
-    ],
-)
-def test_an_empty_list_of_privileges_is_an_error_and_never_nothing_needed(plugin_engine, answer, words):
-    made, _server = plugin_engine({"GET /plugins/privileges": (200, []), f"GET /distribution/{REMOTE}/json": answer})
-    with pytest.raises(EngineError) as caught:
-        made.privileges(REMOTE)
-    assert words in str(caught.value)
-
-
-@pytest.mark.parametrize("version", ["20.10.24+dfsg1", "23.0.3", "24.0.9", "25.0.2"])
-def test_a_digest_that_would_crash_the_engine_is_refused_before_the_call(plugin_engine, version):
-    made, server = plugin_engine({}, version)
-    with pytest.raises(EngineError, match="would crash"):
-        made.privileges(parse_reference(f"vieux/sshfs@{DIGEST}"))
-    assert server.requests == ["GET /version"]
-
-
-@pytest.mark.parametrize("version", ["25.0.3", "26.1.5+dfsg1", "28.5.2"])
-def test_a_digest_is_taken_by_engines_that_can(plugin_engine, version):
-    made, _server = plugin_engine({"GET /plugins/privileges": (200, list(RCLONE_PRIVILEGES))}, version)
-    assert made.privileges(parse_reference(f"vieux/sshfs@{DIGEST}")) == RCLONE_PRIVILEGES
-
-
-def lines(*events):
-    return b"\r\n".join(json.dumps(event).encode() for event in events)
-
-
-def test_pull_sends_back_what_was_offered_in_that_order(plugin_engine):
-    made, server = plugin_engine({"POST /plugins/pull": (200, lines({"status": "Pulling"}, {"status": "done"}))})
-    made.pull_plugin(REMOTE, "rclone:latest", RCLONE_PRIVILEGES)
-    method, path, sent = server.requests[0].split(" ", 2)
-    assert method == "POST"
-    assert "remote=registry.example%3A5000%2Frclone%2Fdocker-volume-rclone%3A1.0" in path
-    assert "name=rclone%3Alatest" in path
-    assert json.loads(sent) == list(RCLONE_PRIVILEGES)
-
-
-def test_pull_of_a_plugin_that_needs_nothing_sends_an_empty_list(plugin_engine):
-    made, server = plugin_engine({"POST /plugins/pull": (200, lines({"status": "done"}))})
-    made.pull_plugin(REMOTE, "rclone:latest", ())
-    assert server.requests[0].endswith(" []")
-
-
-def test_errors_of_a_pull_are_read_out_of_the_stream(plugin_engine):
-    events = lines(
-        {"status": "Pulling"}, {"error": "incorrect privileges", "errorDetail": {"message": "x"}}, {"status": "?"}
-    )
-    made, _server = plugin_engine({"POST /plugins/pull": (200, events)})
-    with pytest.raises(EngineError, match=r"Cannot pull the plugin 'registry.example:5000/.*': incorrect privileges"):
-        made.pull_plugin(REMOTE, "rclone:latest", ())
-
-
-@pytest.mark.parametrize(
-    ("rest", "kind", "words"),
-    [
-        (None, EngineUnreachableError, "the connection to the engine broke"),
-        (3, EngineError, "did not answer within 1 seconds"),
-    ],
-)
-def test_a_pull_that_breaks_off_in_its_stream_is_no_crash(plugin_engine, monkeypatch, rest, kind, words):
-    monkeypatch.setattr(_engine, "SLOW_CALL_SECONDS", 1)
-    monkeypatch.setattr(_plugin_engine, "SLOW_CALL_SECONDS", 1)
-    made, _server = plugin_engine({"POST /plugins/pull": Broken(b'{"status": "Pulling"}\r\n', rest)})
-    with pytest.raises(kind, match=words):
-        made.pull_plugin(REMOTE, "rclone:latest", RCLONE_PRIVILEGES)
-
-
-def test_a_pull_that_somebody_else_was_quicker_with_does_not_blame_the_registry(plugin_engine):
-    events = json.dumps({"error": 'plugin "rclone:latest" already exists'}).encode()
-    made, _server = plugin_engine({"POST /plugins/pull": (200, events)})
-    with pytest.raises(EngineError, match=r"already exists. Somebody else installed it"):
-        made.pull_plugin(REMOTE, "rclone:latest", RCLONE_PRIVILEGES)
-
-
-def test_set_sends_pairs(plugin_engine):
-    made, server = plugin_engine({"POST /plugins/rclone:latest/set": (204, b"")})
-    made.set_plugin("rclone:latest", {"args": "-v --x", "config.source": "/srv"})
-    assert server.requests == ['POST /plugins/rclone:latest/set ["args=-v --x", "config.source=/srv"]']
-
-
-def test_enable_without_its_mount_source_says_what_to_do(plugin_engine):
-    text = "error while mounting: stat /nope: no such file or directory"
-    made, _server = plugin_engine({"POST /plugins/rclone:latest/enable": (500, message(text))})
-    with pytest.raises(EngineError, match="Make the mount sources of the plugin first"):
-        made.enable_plugin("rclone:latest", 0)
-
-
-def test_enable_passes_its_timeout_on(plugin_engine):
-    made, server = plugin_engine({"POST /plugins/rclone:latest/enable": (200, b"")})
-    made.enable_plugin("rclone:latest", 7)
-    assert server.requests == ["POST /plugins/rclone:latest/enable?timeout=7"]
-
-
-def test_enable_of_a_plugin_that_ended_waits_and_does_not_blame_the_mount_sources(plugin_engine, monkeypatch):
-    pauses = []
-    text = "dial unix /run/docker/plugins/5f1c/rclone.sock: connect: no such file or directory"
-    made, server = plugin_engine({"POST /plugins/rclone:latest/enable": (500, message(text))})
-    monkeypatch.setattr(_plugin_engine.time, "sleep", pauses.append)
-    with pytest.raises(EngineError, match="The plugin does not answer"):
-        made.enable_plugin("rclone:latest", 0)
-    # The engine's own start takes 12.6 s until it fails.
-    assert sum(pauses) >= 13
-    assert len(server.requests) == 1
-
-
-def test_enable_takes_an_enabled_plugin_as_done(plugin_engine):
-    text = "plugin already enabled: plugin rclone:latest is enabled"
-    made, server = plugin_engine({"POST /plugins/rclone:latest/enable": (409, message(text))})
-    made.enable_plugin("rclone:latest", 0)
-    assert len(server.requests) == 1
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "error creating containerd container: id already in use",
-        "OCI runtime start failed: cannot start a container that has stopped: unknown",
-        "failed to create task for container: mkdir /run/5f1c: file exists",
-        "failed to create task for container: AlreadyExists: task 5f1c: already exists",
-    ],
-)
-def test_enable_while_the_engine_itself_starts_the_plugin_says_so(plugin_engine, text):
-    made, _server = plugin_engine({"POST /plugins/rclone:latest/enable": (500, message(text))})
-    with pytest.raises(EngineError, match="run the task again in half a minute"):
-        made.enable_plugin("rclone:latest", 0)
-
-
-def test_disable_can_be_forced_with_every_version_of_the_sdk(plugin_engine):
-    made, server = plugin_engine({"POST /plugins/rclone:latest/disable": (200, b"")})
-    made.disable_plugin("rclone:latest")
-    made.disable_plugin("rclone:latest", force=True)
-    assert [request.partition("?")[2] for request in server.requests] == ["force=False", "force=True"]
-
-
-def test_a_disabled_plugin_that_still_has_volumes_says_what_to_do(plugin_engine):
-    made, _server = plugin_engine({"DELETE /plugins/rclone:latest": (409, message("plugin rclone:latest is in use"))})
-    with pytest.raises(EngineError, match="enable it and remove them first"):
-        made.remove_plugin("rclone:latest")
-
-
-def test_volumes_of_a_plugin_are_asked_for_by_its_full_name(plugin_engine):
-    made, server = plugin_engine({"GET /volumes": (200, {"Volumes": [VOLUME], "Warnings": None})})
-    assert made.volumes_of(made_plugin(enabled=True)) == ("reports",)
-    assert "rclone%3Alatest" in server.requests[0]
-    assert made.volumes_of(made_plugin(enabled=False)) == ()
-    assert len(server.requests) == 1
-
-
-def made_plugin(enabled):
-    return Plugin.from_inspect(plugin_inspect(Enabled=enabled))
-
-
 @pytest.mark.parametrize(
     ("error", "kind", "words"),
     [
@@ -500,22 +252,6 @@ def test_a_broken_connection_is_told_without_a_stack_or_an_address(engine, monke
     assert words in str(caught.value)
     assert "http" not in str(caught.value)
     assert "Cannot inspect the volume 'reports'" in str(caught.value)
-
-
-def connection(**changes):
-    options = {
-        "docker_host": "unix:///nowhere.sock",
-        "api_version": "auto",
-        "timeout": 5,
-        "tls": False,
-        "validate_certs": False,
-        "ca_path": None,
-        "client_cert": None,
-        "client_key": None,
-        "tls_hostname": None,
-        "use_ssh_client": False,
-    }
-    return Connection(**{**options, **changes})
 
 
 @pytest.mark.parametrize(
@@ -612,13 +348,6 @@ def test_certificates_of_the_options_count_and_not_those_of_the_environment(monk
     assert settings["verify"] == files["ca_path"]
 
 
-def test_the_engines_own_words_about_a_version_that_it_does_not_know_are_told(plugin_engine):
-    _made, server = plugin_engine({"GET /v9.99/version": (400, message("client version 9.99 is too new"))})
-    at = connection(docker_host=f"tcp://127.0.0.1:{server.server_port}", api_version="9.99")
-    with pytest.raises(EngineUnreachableError, match=r"client version 9.99 is too new. Check 'api_version'"):
-        connect(at)
-
-
 def test_ssh_without_paramiko_says_so(monkeypatch):
     def without(**_options):
         # Chained as the SDK does it.
@@ -629,24 +358,16 @@ def test_ssh_without_paramiko_says_so(monkeypatch):
         connect(connection(docker_host="ssh://root@host"))
 
 
-def test_the_cause_of_a_broken_connection_is_not_what_urllib3_tried_first(plugin_engine):
-    made, _server = plugin_engine({})
+def test_the_engines_own_words_about_a_version_that_it_does_not_know_are_told(stack):
+    server = stack.enter_context(serving({"GET /v9.99/version": (400, message("client version 9.99 is too new"))}))
+    at = connection(docker_host=f"tcp://127.0.0.1:{server.server_port}", api_version="9.99")
+    with pytest.raises(EngineUnreachableError, match=r"client version 9.99 is too new. Check 'api_version'"):
+        connect(at)
+
+
+def test_the_cause_of_a_broken_connection_is_not_what_urllib3_tried_first():
     broken = requests.exceptions.ConnectionError("closed")
     broken.__context__ = ConnectionResetError("Connection reset by peer")
     broken.__context__.__context__ = TypeError("getresponse() got an unexpected keyword argument 'buffering'")
-    with (
-        pytest.raises(EngineUnreachableError, match="the connection to the engine broke: Connection reset by peer"),
-        made._call("Cannot look"),
-    ):
+    with pytest.raises(BrokenError, match="Connection reset by peer"), _sdk.translated():
         raise broken
-
-
-def test_a_credential_helper_that_is_missing_is_no_broken_connection(plugin_engine):
-    made, _server = plugin_engine({})
-    # As the SDK raises it, from its own error in docker.credentials.
-    helper = docker.errors.DockerException("docker-credential-x not installed or not available in PATH")
-    with (
-        pytest.raises(EngineError, match=r"cannot be read: docker-credential-x not installed.*config\.json"),
-        made._call("Cannot look up the privileges"),
-    ):
-        raise docker.errors.DockerException("Credentials store error: InitializationError(...)") from helper

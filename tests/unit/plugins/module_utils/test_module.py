@@ -34,7 +34,7 @@ def _no_environment(monkeypatch):
     ("module", "params", "keys"),
     [
         (docker_volume_x, {"name": "reports", "labels": {"team": "billing"}}, {"volume", "volumes", "drift"}),
-        (docker_volume_plugin_x, INSTALL, {"plugin", "reference", "privileges", "settings"}),
+        (docker_volume_plugin_x, INSTALL, {"plugin", "reference", "digest", "privileges", "settings", "pull_log"}),
     ],
 )
 def test_check_mode_for_real_and_again_return_the_same_keys(run, module, params, keys):
@@ -103,7 +103,7 @@ def test_warnings_come_with_the_result(run):
 def test_without_the_sdk_the_package_is_named(run, monkeypatch):
     monkeypatch.setattr(_sdk, "SDK_IMPORT_ERROR", "Traceback: No module named 'docker'")
     for module, params in (
-        (docker_volume_plugin_x, {"alias": "rclone"}),
+        (docker_volume_plugin_x, {"alias": "rclone", "docker_host": "tcp://127.0.0.1:1"}),
         (docker_volume_x, {"name": "reports", "docker_host": "tcp://127.0.0.1:1"}),
     ):
         code, result = run(module, None, **params)

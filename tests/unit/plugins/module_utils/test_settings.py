@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import InvalidInputError
 from ansible_collections.voltainer.volumes.plugins.module_utils._settings import (
+    SettingsWanted,
     catalog,
     changed_settings,
     current_settings,
@@ -13,6 +14,10 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._settings import
 )
 
 from .fake_engine import RCLONE, plugin_inspect
+
+
+def changes(plugin, wanted, inspect):
+    return changed_settings(plugin, SettingsWanted(wanted, {}), inspect)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +76,7 @@ def test_current():
     ],
 )
 def test_only_what_differs_is_changed(wanted, changed):
-    assert changed_settings("rclone", wanted, RCLONE) == changed
+    assert changes("rclone", wanted, RCLONE) == changed
 
 
 @pytest.mark.parametrize(
@@ -88,7 +93,7 @@ def test_only_what_differs_is_changed(wanted, changed):
 )
 def test_refused_settings_are_all_named_with_what_can_be_set(wanted, words):
     with pytest.raises(InvalidInputError) as caught:
-        changed_settings("rclone", wanted, RCLONE)
+        changes("rclone", wanted, RCLONE)
     assert words in str(caught.value)
     assert "It can be set: API_TOKEN, RCLONE_VERBOSE, args, cache.source, config.source." in str(caught.value)
 
@@ -97,8 +102,8 @@ def test_what_runs_counts_and_not_the_default():
     inspect = plugin_inspect()
     inspect["Settings"]["Env"][0] = "RCLONE_VERBOSE=2"
     inspect["Settings"]["Args"] = ["-v", "--x"]
-    assert changed_settings("rclone", {"RCLONE_VERBOSE": "2", "args": "-v --x"}, inspect) == {}
-    assert changed_settings("rclone", {"RCLONE_VERBOSE": "0"}, inspect) == {"RCLONE_VERBOSE": "0"}
+    assert changes("rclone", {"RCLONE_VERBOSE": "2", "args": "-v --x"}, inspect) == {}
+    assert changes("rclone", {"RCLONE_VERBOSE": "0"}, inspect) == {"RCLONE_VERBOSE": "0"}
 
 
 def test_a_plugin_without_anything_to_set():
@@ -113,7 +118,7 @@ def test_a_plugin_without_anything_to_set():
     }
     assert catalog(bare) == {}
     with pytest.raises(InvalidInputError, match="It can be set: nothing"):
-        changed_settings("bare", {"DEBUG": "1"}, bare)
+        changes("bare", {"DEBUG": "1"}, bare)
 
 
 def test_devices_run_with_the_path_that_was_set():
@@ -125,5 +130,5 @@ def test_devices_run_with_the_path_that_was_set():
 def test_of_two_settings_with_one_name_the_engine_sets_the_first():
     inspect = plugin_inspect()
     inspect["Config"]["Env"].append({"Name": "config", "Settable": ["value"], "Value": ""})
-    assert changed_settings("rclone", {"config": "x"}, inspect) == {"config": "x"}
-    assert changed_settings("rclone", {"config.source": "/x"}, inspect) == {"config.source": "/x"}
+    assert changes("rclone", {"config": "x"}, inspect) == {"config": "x"}
+    assert changes("rclone", {"config.source": "/x"}, inspect) == {"config.source": "/x"}
