@@ -56,11 +56,12 @@ class Plugin:
 class Installed:
     """What the engine's own files tell of a plugin beyond inspect, to root on the engine's host.
 
-    `digest` is that of the manifest, as registries have it; `mounts` are the default sources, by the keys of settings.
+    `digest` is that of the manifest, as registries have it; `sources` are the defaults of mounts and devices, by the
+    keys of settings.
     """
 
     digest: str | None = None
-    mounts: Mapping[str, str] | None = None
+    sources: Mapping[str, str] | None = None
 
 
 def shown_plugin(plugin: Plugin, secret_settings: Iterable[str]) -> dict[str, Any]:

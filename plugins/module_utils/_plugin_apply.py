@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -43,6 +43,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._settings import
     dropped_settings,
     empties_args,
     not_brought_along,
+    sources_of,
 )
 from ansible_collections.voltainer.volumes.plugins.module_utils._volume import LOCAL
 
@@ -52,7 +53,10 @@ _PAUSE_SECONDS = 0.5
 
 @dataclass
 class Change:
-    """One change of one plugin, and what came of it so far: what the registry told, and what the reader must know."""
+    """One change of one plugin, and what came of it so far: what the registry told, and what the reader must know.
+
+    `sources` are the defaults of the mounts and devices of the version that was tried.
+    """
 
     engine: PluginEngine
     wanted: PluginWanted
@@ -60,6 +64,7 @@ class Change:
     digest: str | None = None
     log: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    sources: Mapping[str, str] | None = None
     upgraded: bool = False
     noted: bool = False
 
@@ -136,6 +141,7 @@ def _try(change: Change, _step: Step) -> None:
         if trial is None or old is None:
             raise EngineError(f"Cannot try the plugin '{change.remote}'", "it is gone: somebody else removed it")
         _check_pulled(change, trial, f"Cannot upgrade the plugin '{change.name}' to '{change.remote}'")
+        change.sources = sources_of(trial.raw)
         _warn_of_loss(change, old, trial)
     finally:
         _remove_trial(change, note)
@@ -190,21 +196,33 @@ def _upgrade(change: Change, _step: Step) -> None:
 def _set(change: Change, _step: Step) -> None:
     # Which settings a plugin has is known only once it is pulled, so those of a fresh one are looked at here.
     wanted, found, plugin = change.wanted, change.found, _there(change, "set")
-    mounts = found.installed.mounts
-    if change.upgraded or found.plugin is None:
+    sources = found.installed.sources
+    if found.plugin is None:
         # Fresh from the registry, they are what it says.
-        mounts = {one.key: one.current or "" for one in catalog(plugin.raw).values() if one.kind == "mount"}
+        sources = sources_of(plugin.raw)
+    elif change.upgraded:
+        sources = change.sources
     kept = kept_settings(found, plugin, upgraded=change.upgraded)
     wanted_settings = SettingsWanted(wanted.settings or {}, kept, wanted.settings_exact)
-    settings = changed_settings(change.name, wanted_settings, plugin.raw, mounts)
+    settings = changed_settings(change.name, wanted_settings, plugin.raw, sources)
     if settings:
         change.engine.set_plugin(change.name, settings)
         _verify(change, settings)
 
 
 def _verify(change: Change, settings: dict[str, str]) -> None:
-    now = current_settings(_there(change, "set").raw)
+    plugin = _there(change, "set")
+    now = current_settings(plugin.raw)
     differ = [key for key, value in settings.items() if now.get(key) != value]
+    devices = [key for key in differ if catalog(plugin.raw)[key].kind == "device"]
+    if devices:
+        # The engine then changes only what a fresh install would run with (20.10 to 28.5).
+        raise EngineError(
+            f"Cannot set {', '.join(devices)} of the plugin '{change.name}'",
+            "the engine changes a device only before its first restart and the first upgrade of the plugin after the"
+            " install",
+            "Remove the plugin, which needs its volumes to be removed first, and install it with this setting",
+        )
     if differ:
         raise EngineError(
             f"Cannot set the plugin '{change.name}'",

@@ -150,7 +150,7 @@ class PluginEngine(Engine):
             return Installed(pinned)
         # The ID is unique, so the file of that name is the plugin's. To ask the engine for its folder is one call more.
         found = read(_USUAL_ROOT, plugin.id) or read(self.data_root(), plugin.id) or Installed()
-        return Installed(pinned or found.digest, found.mounts)
+        return Installed(pinned or found.digest, found.sources)
 
     def said_by(self, plugin_id: str, secrets: Iterable[str]) -> tuple[str, ...]:
         """Return the last lines that the plugin wrote, without secrets, where the engine's log can be read."""
@@ -227,7 +227,7 @@ class PluginEngine(Engine):
         what = f"Cannot enable the plugin '{name}'"
         try:
             # Without `timeout`, the engine answers 500 (20.10 to 28.5).
-            seconds = max(self._patience(slow=True), timeout + _MARGIN_SECONDS)
+            seconds = max(self._patience(slow=True), timeout + _MARGIN_SECONDS if timeout else 0)
             self._ask(what, Request("POST", _of(name, "/enable"), {"timeout": timeout}), seconds=seconds)
         except EngineError as exc:
             if exc.status == HTTPStatus.CONFLICT:

@@ -86,11 +86,11 @@ def facts(driver: Driver, users: Users, note: Note | None, secret_settings: Iter
 
 
 def _defaults(raw: Mapping[str, Any], installed: Installed) -> dict[str, str | None]:
-    return {one.key: one.default for one in catalog(raw, installed.mounts).values()}
+    return {one.key: one.default for one in catalog(raw, installed.sources).values()}
 
 
 def _changed(raw: Mapping[str, Any], installed: Installed) -> list[str]:
-    settings = {one.key: one for one in catalog(raw, installed.mounts).values()}
+    settings = {one.key: one for one in catalog(raw, installed.sources).values()}
     return sorted(key for key, one in settings.items() if one.default is not None and one.current != one.default)
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +20,28 @@ def read(root: str, plugin_id: str) -> Installed | None:
         manifest, config = (_digest(record.get(key)) for key in ("Manifest", "Config"))
     except (OSError, ValueError, AttributeError):
         return None
-    return Installed(manifest, _mounts(Path(root), config))
+    return Installed(manifest, _sources(Path(root), config))
 
 
-def _mounts(root: Path, digest: str | None) -> dict[str, str] | None:
+def _sources(root: Path, digest: str | None) -> dict[str, str] | None:
     # The configuration as it was pulled (20.10 to 28.5); in inspect, sources are what they were set to.
     algorithm, _colon, name = (digest or "").partition(":")
     try:
         config = json.loads((root / "plugins/storage/blobs" / algorithm / name).read_bytes())
-    except (OSError, ValueError):
+        config = _plain(config)
+        mounts = [_plain(mount) for mount in config.get("mounts") or ()]
+        devices = [_plain(device) for device in _plain(config.get("linux") or {}).get("devices") or ()]
+    except (OSError, ValueError, AttributeError, TypeError):
         return None
-    mounts: list[dict[str, Any]] = config.get("mounts") or []
-    return {f"{mount['name']}.source": mount.get("source") or "" for mount in mounts if mount.get("name")}
+    return {
+        **{f"{mount['name']}.source": mount.get("source") or "" for mount in mounts if mount.get("name")},
+        **{f"{device['name']}.path": device.get("path") or "" for device in devices if device.get("name")},
+    }
+
+
+def _plain(value: Mapping[str, Any]) -> dict[str, Any]:
+    # Engines write "Mounts" for what plugins are made with as "mounts", and read both.
+    return {key.lower(): one for key, one in value.items()}
 
 
 def _digest(value: Any) -> str | None:

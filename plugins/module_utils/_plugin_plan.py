@@ -104,7 +104,7 @@ def settings_to_change(wanted: PluginWanted, found: PluginFound) -> dict[str, st
     if plugin is None:
         return {}
     settings = SettingsWanted(wanted.settings or {}, kept_settings(found, plugin), wanted.settings_exact)
-    return changed_settings(plugin.name, settings, plugin.raw, found.installed.mounts)
+    return changed_settings(plugin.name, settings, plugin.raw, found.installed.sources)
 
 
 def kept_settings(found: PluginFound, now: Plugin, *, upgraded: bool = False) -> dict[str, str]:

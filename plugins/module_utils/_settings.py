@@ -26,7 +26,8 @@ class Setting:
     """One setting. `key` is how results name it; `names` are the words that the engine takes for it.
 
     `current` is None for a variable or device that the plugin runs without: one that its version brought along, and
-    that was not set since the upgrade (20.10 to 28.5). `default` is None where nobody knows it: that of a mount.
+    that was not set since the upgrade (20.10 to 28.5). `default` is None where nobody knows it: that of a mount or
+    device, which inspect shows as it was set.
     """
 
     key: str
@@ -56,18 +57,18 @@ def parse_settings(values: Mapping[str, Any] | None) -> dict[str, str] | None:
     return {str(key): _setting_string(str(key), value) for key, value in values.items()}
 
 
-def catalog(inspect: Mapping[str, Any], mounts: Mapping[str, str] | None = None) -> dict[str, Setting]:
+def catalog(inspect: Mapping[str, Any], sources: Mapping[str, str] | None = None) -> dict[str, Setting]:
     """Return all settings of a plugin by every name, from the engine's `GET /plugins/{name}/json`.
 
-    `mounts` are the defaults of mounts by the keys that results use, where they are known.
+    `sources` are the defaults of mounts and devices by the keys that results use, where they are known.
     What runs is `Settings.Env`, `Settings.Args` and `Settings.Devices`, but `Config.Mounts` (20.10 to 28.5).
     """
     config, settings = inspect["Config"], inspect["Settings"]
     found: dict[str, Setting] = {}
     for setting in (
         *_envs(config, settings),
-        *_mounts(config, mounts or {}),
-        *_devices(config, settings),
+        *_mounts(config, sources or {}),
+        *_devices(config, settings, sources or {}),
         *_args(config, settings),
     ):
         for name in setting.names:
@@ -96,13 +97,13 @@ def check_settings(plugin: str, wanted: Iterable[str], known: Mapping[str, Setti
 
 
 def changed_settings(
-    plugin: str, wanted: SettingsWanted, inspect: Mapping[str, Any], mounts: Mapping[str, str] | None = None
+    plugin: str, wanted: SettingsWanted, inspect: Mapping[str, Any], sources: Mapping[str, str] | None = None
 ) -> dict[str, str]:
-    """Return what must be set, by the keys that results use. `mounts` are the defaults of mounts, where they are known.
+    """Return what must be set, by the keys that results use. `sources` is what `catalog` takes.
 
     Raises InvalidInputError for what cannot be set, or has no known default.
     """
-    known = catalog(inspect, mounts)
+    known = catalog(inspect, sources)
     check_settings(plugin, wanted.named, known)
     named = {known[name].key: value for name, value in wanted.named.items()}
     others = [one for one in _each(known) if one.settable and one.key not in named]
@@ -118,6 +119,12 @@ def changed_settings(
     else:
         rest = {one.key: wanted.kept[one.key] for one in others if one.key in wanted.kept}
     return {key: value for key, value in {**named, **rest}.items() if known[key].current != value}
+
+
+def sources_of(inspect: Mapping[str, Any]) -> dict[str, str]:
+    """Return the sources of mounts and the paths of devices by the keys that results use: those of a fresh plugin."""
+    settings = catalog(inspect).values()
+    return {one.key: one.current or "" for one in settings if one.kind in {"mount", "device"}}
 
 
 def missing_defaults(inspect: Mapping[str, Any]) -> dict[str, str]:
@@ -137,13 +144,13 @@ def not_brought_along(old: Mapping[str, Any], fresh: Mapping[str, Any]) -> list[
     """
     before, after = catalog(old), catalog(fresh)
     nameless = _nameless_devices(fresh["Config"]) - _nameless_devices({"Linux": old["Settings"]})
-    fixed = [one for one in _each(after) if not one.settable and one.kind in {"env", "device"}]
+    fixed = [one for one in _each(after) if one.kind == "device" or (one.kind == "env" and not one.settable)]
     told = [
-        f"{one.key} stays {before[one.key].current!r} and does not become {one.default!r}"
+        f"{one.key} stays {before[one.key].current!r} and does not become {one.current!r}"
         for one in fixed
-        if one.key in before and before[one.key].current != one.default
+        if one.key in before and not one.settable and before[one.key].current != one.current
     ]
-    told += [f"{one.key} ({one.default!r}) is not added" for one in fixed if one.key not in before]
+    told += [f"{one.key} ({one.current!r}) is not added" for one in fixed if one.key not in before]
     return told + [f"the device {path} is not added" for path in sorted(nameless)]
 
 
@@ -202,14 +209,13 @@ def _mounts(config: Mapping[str, Any], defaults: Mapping[str, str]) -> Iterable[
             yield Setting(key, (key, name), "mount", source, defaults.get(key), settable(mount, "source"))
 
 
-def _devices(config: Mapping[str, Any], settings: Mapping[str, Any]) -> Iterable[Setting]:
+def _devices(config: Mapping[str, Any], settings: Mapping[str, Any], defaults: Mapping[str, str]) -> Iterable[Setting]:
     running = {device.get("Name"): device.get("Path") or "" for device in settings.get("Devices") or ()}
     for device in (config.get("Linux") or {}).get("Devices") or ():
         name = device.get("Name")
         if name:
             key = f"{name}.path"
-            default = device.get("Path") or ""
-            yield Setting(key, (key, name), "device", running.get(name), default, settable(device, "path"))
+            yield Setting(key, (key, name), "device", running.get(name), defaults.get(key), settable(device, "path"))
 
 
 def _args(config: Mapping[str, Any], settings: Mapping[str, Any]) -> Iterable[Setting]:

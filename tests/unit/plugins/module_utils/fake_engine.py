@@ -12,7 +12,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._errors import E
 from ansible_collections.voltainer.volumes.plugins.module_utils._plugin import Installed, Plugin
 from ansible_collections.voltainer.volumes.plugins.module_utils._reference import parse_reference
 from ansible_collections.voltainer.volumes.plugins.module_utils._registry import Pulled
-from ansible_collections.voltainer.volumes.plugins.module_utils._settings import catalog
+from ansible_collections.voltainer.volumes.plugins.module_utils._settings import catalog, sources_of
 from ansible_collections.voltainer.volumes.plugins.module_utils._usage import (
     Use,
     Users,
@@ -193,8 +193,7 @@ class FakeEngine:
         if not self.digests_known:
             return Installed(pinned)
         raw = self.contents.get(plugin.raw.get("content"), RCLONE)
-        mounts = {f"{one['Name']}.source": one["Source"] for one in raw["Config"]["Mounts"]}
-        return Installed(pinned or plugin.raw.get("content", DIGEST), mounts)
+        return Installed(pinned or plugin.raw.get("content", DIGEST), sources_of(raw))
 
     def legacy_drivers(self):
         return tuple(self.legacy)

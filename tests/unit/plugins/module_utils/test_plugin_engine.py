@@ -324,7 +324,7 @@ def test_a_login_that_was_given_is_blamed_without_its_password(plugin_engine, sa
 def test_the_name_of_a_repository_says_nothing_of_an_error(plugin_engine):
     remote = parse_reference("denied.example/unauthorized/x509-timeout:1.0")
     text = 'Get "https://denied.example/v2/unauthorized/x509-timeout/manifests/1.0": no answer from denied.example'
-    made, _server = plugin_engine({f"GET /distribution/{remote}/json": (500, message(text))})
+    made, _server = plugin_engine({f"GET /distribution/{parse_reference(remote)}/json": (500, message(text))})
     with pytest.raises(EngineError, match="Look at the log of the engine"):
         made.registry_digest(remote)
 
@@ -399,7 +399,7 @@ KEPT = base64.b64encode(b"kept:p@ss:w\xc3\xb6rd").decode()
     ],
 )
 def test_without_a_login_that_of_the_user_is_sent(plugin_engine, home, monkeypatch, remote, key):
-    answers = {f"GET /distribution/{remote}/json": (200, {"Descriptor": {"digest": DIGEST}})}
+    answers = {f"GET /distribution/{parse_reference(remote)}/json": (200, {"Descriptor": {"digest": DIGEST}})}
     made, server = plugin_engine(answers)
     made.registry_digest(parse_reference(remote))
     assert sent(server) is None
@@ -445,7 +445,9 @@ def test_a_credential_helper_is_asked(plugin_engine, home, helper, config, asked
     answer = '{"ServerURL": "x", "Username": "helped", "Secret": "fr0m-vault"}'
     helper(f"cat > {home}/asked; echo '{answer}'")
     configure(home / ".docker", config)
-    made, server = plugin_engine({f"GET /distribution/{remote}/json": (200, {"Descriptor": {"digest": DIGEST}})})
+    made, server = plugin_engine(
+        {f"GET /distribution/{parse_reference(remote)}/json": (200, {"Descriptor": {"digest": DIGEST}})}
+    )
     made.registry_digest(parse_reference(remote))
     assert (sent(server)["Username"], sent(server)["Password"]) == ("helped", "fr0m-vault")
     assert (home / "asked").read_text() == asked

@@ -299,11 +299,17 @@ def engine_files(tmp_path, record, blobs):
     [
         (
             {"Manifest": "sha256:m", "Config": "sha256:c"},
-            {"c": '{"mounts": [{"name": "config", "source": "/c"}, {"source": "/dev"}]}'},
+            {"c": '{"Mounts": [{"Name": "config", "Source": "/c"}, {"Source": "/dev", "Name": ""}]}'},
             Installed("sha256:m", {"config.source": "/c"}),
         ),
-        ({"Manifest": "sha256:m", "Config": "sha256:c"}, {"c": '{"mounts": null}'}, Installed("sha256:m", {})),
+        ({"Manifest": "sha256:m", "Config": "sha256:c"}, {"c": '{"Mounts": null}'}, Installed("sha256:m", {})),
         ({"Manifest": "sha256:m", "Config": "sha256:c"}, {}, Installed("sha256:m", None)),
+        (
+            {"Manifest": "sha256:m", "Config": "sha256:c"},
+            {"c": '{"mounts": null, "linux": {"devices": [{"name": "log", "path": "/dev/null"}, {"path": "/dev/x"}]}}'},
+            Installed("sha256:m", {"log.path": "/dev/null"}),
+        ),
+        ({"Manifest": "sha256:m", "Config": "sha256:c"}, {"c": "[]"}, Installed("sha256:m", None)),
         ({"Manifest": "", "Config": ""}, {}, Installed(None, None)),
         ({}, {}, Installed(None, None)),
     ],

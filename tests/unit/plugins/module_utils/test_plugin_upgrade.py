@@ -244,6 +244,7 @@ def test_what_the_engine_does_not_bring_along_is_told():
     engine = engine_with()
     new = next_version()
     new["Config"]["Env"][2]["Value"] = "/etc/rclone.conf"
+    new["Settings"]["Env"] = ["RCLONE_VERBOSE=1", "RCLONE_CONFIG=/etc/rclone.conf", "CACHE=on", "FIXED=x"]
     new["Config"]["Env"].append({"Name": "FIXED", "Settable": None, "Value": "x"})
     new["Config"]["Linux"]["Devices"].append({"Name": "", "Path": "/dev/kvm"})
     new["Config"]["Env"].pop(1)
