@@ -324,7 +324,7 @@ def test_a_login_that_was_given_is_blamed_without_its_password(plugin_engine, sa
 def test_the_name_of_a_repository_says_nothing_of_an_error(plugin_engine):
     remote = parse_reference("denied.example/unauthorized/x509-timeout:1.0")
     text = 'Get "https://denied.example/v2/unauthorized/x509-timeout/manifests/1.0": no answer from denied.example'
-    made, _server = plugin_engine({f"GET /distribution/{parse_reference(remote)}/json": (500, message(text))})
+    made, _server = plugin_engine({f"GET /distribution/{remote}/json": (500, message(text))})
     with pytest.raises(EngineError, match="Look at the log of the engine"):
         made.registry_digest(remote)
 
