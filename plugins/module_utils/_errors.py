@@ -60,6 +60,10 @@ class EngineError(VolumesError):
         self.status = status
 
 
+class AlreadyThereError(EngineError):
+    """What was to be made came to be meanwhile: by somebody else, or by a task that was killed and the engine went on."""
+
+
 class DriverUnavailableError(EngineError):
     """The volume exists, but the plugin that it belongs to is disabled or gone."""
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import (
+    AlreadyThereError,
     EngineError,
     EngineUnreachableError,
     RefusedError,
@@ -136,7 +137,7 @@ def _try(change: Change, _step: Step) -> None:
     engine, note, old = change.engine, _start(change), change.found.plugin
     _remove_trial(change, note)
     try:
-        change.pulled(engine.pull_plugin(change.remote, note.trial, change.found.offered, change.wanted.login))
+        change.pulled(_pull_trial(change, note))
         trial = engine.plugin(note.trial)
         if trial is None or old is None:
             raise EngineError(f"Cannot try the plugin '{change.remote}'", "it is gone: somebody else removed it")
@@ -145,6 +146,17 @@ def _try(change: Change, _step: Step) -> None:
         _warn_of_loss(change, old, trial)
     finally:
         _remove_trial(change, note)
+
+
+def _pull_trial(change: Change, note: Note, tries: int = 3) -> Pulled:
+    try:
+        return change.engine.pull_plugin(change.remote, note.trial, change.found.offered, change.wanted.login)
+    except AlreadyThereError:
+        # The engine goes on with the pull of a task that was killed (20.10 to 28.5).
+        if tries == 1:
+            raise
+        _remove_trial(change, note)
+        return _pull_trial(change, note, tries - 1)
 
 
 def _warn_of_loss(change: Change, old: Plugin, trial: Plugin) -> None:

@@ -24,7 +24,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._engine import (
     reach,
     told,
 )
-from ansible_collections.voltainer.volumes.plugins.module_utils._errors import EngineError
+from ansible_collections.voltainer.volumes.plugins.module_utils._errors import AlreadyThereError, EngineError
 from ansible_collections.voltainer.volumes.plugins.module_utils._plugin import Installed, Plugin
 from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_files import read
 from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_legacy import Legacy, legacy_plugins
@@ -54,9 +54,10 @@ _DIGEST = re.compile(r"Digest: (sha256:[0-9a-f]{64})\Z")
 
 # What the engine says where a registry call fails (20.10 to 28.5), in lower case and without addresses, and the way
 # out. The first that fits counts: "unknown" comes late, as an unknown authority signs certificates.
+_ALREADY_THERE = r"\Aplugin .*already exists"
 _REGISTRY_WAYS_OUT = (
     (
-        r"\Aplugin .*already exists",
+        _ALREADY_THERE,
         "Somebody else installed it from {domain} at the same moment: run the task again",
     ),
     (
@@ -313,7 +314,8 @@ def _registry(what: str, remote: Reference, login: Login | None) -> Iterator[Non
         if exc.way_out:
             raise
         way_out = _registry_way_out(remote, login, exc.why)
-        raise EngineError(what, exc.why, way_out, status=exc.status) from exc
+        kind = AlreadyThereError if re.match(_ALREADY_THERE, exc.why) else EngineError
+        raise kind(what, exc.why, way_out, status=exc.status) from exc
 
 
 def _headers(what: str, remote: Reference, login: Login | None) -> dict[str, str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from ansible_collections.voltainer.volumes.plugins.module_utils._errors import AlreadyThereError
 from ansible_collections.voltainer.volumes.plugins.module_utils._plan import Outcome
 from ansible_collections.voltainer.volumes.plugins.module_utils._plugin import Installed, Plugin, masked_inspect
 from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_apply import Change, apply_plugin
@@ -36,7 +37,13 @@ def converge_plugin(engine: PluginEngine, wanted: PluginWanted, check_mode: bool
     if not plan.steps or check_mode:
         return Outcome(plan, _values(wanted, found.plugin, found, found.installed, ()))
     change = Change(engine, wanted, found)
-    apply_plugin(change, plan)
+    try:
+        apply_plugin(change, plan)
+    except AlreadyThereError:
+        # The engine goes on with the pull of a task that was killed (20.10 to 28.5): what it made is there now.
+        if found.plugin is not None or engine.plugin(wanted.alias) is None:
+            raise
+        return converge_plugin(engine, wanted, check_mode)
     plugin = engine.plugin(wanted.alias)
     # The engine's files have the digest of a plugin that was changed at once.
     installed = engine.installed(plugin) if plugin else Installed()

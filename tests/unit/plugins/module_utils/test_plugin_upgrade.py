@@ -9,6 +9,7 @@ import copy
 
 import pytest
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import (
+    AlreadyThereError,
     EngineError,
     EngineUnreachableError,
     InvalidInputError,
@@ -524,6 +525,47 @@ def test_a_driver_that_answers_is_ready_and_one_that_needs_time_gets_it():
     converge(engine, wait_ready=5)
     assert engine.plugin("rclone:latest").enabled
     assert seen.count("rclone:latest") == 3
+
+
+def taken(name):
+    return AlreadyThereError(
+        "Cannot pull the plugin", f"plugin {name} already exists", "Run the task again", status=400
+    )
+
+
+@pytest.mark.parametrize(("times", "fails"), [(1, False), (2, False), (3, True)])
+def test_a_trial_that_the_engine_still_pulls_for_a_killed_task_gives_way(times, fails):
+    engine = engine_with()
+    engine.fail["pull_plugin"] = [taken("voltainer-plugin-trial:5f1c")] * times
+    if fails:
+        with pytest.raises(VolumesError, match="already exists"):
+            converge(engine, remote=NEXT)
+    else:
+        converge(engine, remote=NEXT)
+    assert engine.plugin("rclone:latest").reference == (REMOTE if fails else NEXT)
+    assert leftovers(engine) == []
+
+
+def test_an_install_that_the_engine_still_pulls_for_a_killed_task_is_taken_over():
+    engine = FakeEngine()
+    pull = engine.pull_plugin
+
+    def too_late(remote, alias, offered, login=None):
+        pull(remote, alias, offered, login)
+        engine.pull_plugin = pull
+        raise taken(alias)
+
+    engine.pull_plugin = too_late
+    outcome = converge(engine, settings={"RCLONE_VERBOSE": "2"})
+    assert verbs(outcome) == ["set", "enable"]
+    assert engine.plugin("rclone:latest").enabled
+
+
+def test_what_is_said_to_be_there_and_is_not_is_an_error():
+    engine = FakeEngine()
+    engine.fail["pull_plugin"] = taken("rclone:latest")
+    with pytest.raises(AlreadyThereError):
+        converge(engine)
 
 
 def test_secrets_are_in_no_note():
