@@ -61,7 +61,7 @@ class EngineError(VolumesError):
 
 
 class AlreadyThereError(EngineError):
-    """What was to be made came to be meanwhile: by somebody else, or by a task that was killed and the engine went on."""
+    """What was to be made is there meanwhile, by somebody else or by what the engine did for a task that was killed."""
 
 
 class DriverUnavailableError(EngineError):
