@@ -10,7 +10,7 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,7 +71,7 @@ class LabHost:
     def __init__(self, collections: Sequence[Path]) -> None:
         """Take the folders in which Ansible finds the collections."""
         group = yaml.safe_load(INVENTORY.read_text())["all"]["children"]["lab_hosts"]
-        variables = group["vars"]
+        variables = self.variables = group["vars"]
         self._ssh = [
             *("ssh", "-i", variables["ansible_ssh_private_key_file"]),
             *shlex.split(variables["ansible_ssh_common_args"]),
@@ -102,6 +102,17 @@ class LabHost:
             yield
         finally:
             self.engine("remove", PREFIX)
+
+    @contextmanager
+    def counted_requests(self) -> Iterator[tuple[str, Callable[[], list[str]]]]:
+        """Yield an address of the engine at which all requests are counted, and a function that returns them."""
+        place = "/run/voltainer-bench"
+        self.run(f"cat >{place}.py", HERE / "count_requests.py")
+        self.run(f"setsid python3 {place}.py {place}.sock {place}.log >/dev/null 2>&1 & sleep 1; test -S {place}.sock")
+        try:
+            yield f"unix://{place}.sock", lambda: self.run(f"cat {place}.log").splitlines()
+        finally:
+            self.run(f"pkill -f '[v]oltainer-bench.py'; rm -f {place}.*")
 
     def play(self, name: str, tasks: Sequence[Task], **variables: Any) -> list[TaskTime]:
         """Run tasks in one play, all of which must succeed, and return their times. A ping opens the connection."""

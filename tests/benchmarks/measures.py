@@ -15,7 +15,9 @@ from labhost import PREFIX, BenchError, LabHost, Task, TaskTime
 
 OURS = "voltainer.volumes.docker_volume_x"
 OUR_INFO = "voltainer.volumes.docker_volume_x_info"
+OUR_PLUGIN = "voltainer.volumes.docker_volume_plugin_x"
 PEER = "community.docker.docker_volume"
+PEER_PLUGIN = "community.docker.docker_plugin"
 PING = "ansible.builtin.ping"
 LABELS = {"team": "bench"}
 
@@ -28,6 +30,10 @@ RELABEL_ROUNDS = 9
 BIG, SMALL = 2_000 << 20, 1 << 20  # bytes: 2 GB and 1 MB, in whole MiB
 MANY = 10_000
 INFO_ROUNDS = 7
+PLUGIN = f"{PREFIX}plugin"
+PLUGIN_ROUNDS = 30
+# What of the engine's API a registry must answer.
+ASKS_REGISTRY = ("/distribution/", "/plugins/privileges", "/plugins/pull", "/upgrade")
 MEMORY_LIMIT_MB = 150
 
 
@@ -78,11 +84,7 @@ def single(host: LabHost) -> list[Figure]:
         times = host.play("single", [{"name": "make", PEER: volume}, *tasks])[1:]
     _expect(times, changed=False)
     of = {name: [one.seconds / SINGLE_ITEMS for one in times if one.name == name] for name in modules}
-    beyond = {
-        name: statistics.median(one - ping for one, ping in zip(of[name], of["ping"], strict=True))
-        for name in ("ours", "peer")
-    }
-    ratio = beyond["ours"] / beyond["peer"]
+    ratio = _beyond_ping(of, "ours") / _beyond_ping(of, "peer")
     return [Figure("one unchanged volume: time beyond ping, of community.docker's", ratio, 0.8, samples=of)]
 
 
@@ -128,12 +130,60 @@ def info(host: LabHost) -> list[Figure]:
     ]
 
 
+def plugin(host: LabHost) -> list[Figure]:
+    """One unchanged plugin: what the engine and the registry are asked, and our time against the peer's."""
+    wanted = {
+        "alias": PLUGIN,
+        "remote": host.variables["lab_plugin_remote"],
+        "state": "enabled",
+        "privileges": host.variables["lab_plugin_privileges"],
+        "settings": {"RCLONE_VERBOSE": "1", "args": "--dir-cache-time=5s"},
+    }
+    theirs = {"plugin_name": wanted["remote"], "alias": PLUGIN, "state": "enable"}
+    modules: dict[str, tuple[str, Any]] = {
+        "ping": (PING, None),
+        "ours": (OUR_PLUGIN, wanted),
+        "peer": (PEER_PLUGIN, theirs),
+    }
+    tasks = [
+        {"name": name, module: options}
+        for number in range(PLUGIN_ROUNDS)
+        for name, (module, options) in _turned(modules, number)
+    ]
+    host.run("mkdir -p /var/lib/docker-plugins/rclone/config /var/lib/docker-plugins/rclone/cache")
+    try:
+        host.play("plugin-install", [{"name": "install", OUR_PLUGIN: wanted}])
+        times = host.play("plugin", tasks)
+        _expect(times, changed=False)
+        with host.counted_requests() as (socket, asked):
+            _expect(
+                host.play("plugin-asked", [{"name": "ours", OUR_PLUGIN: {**wanted, "docker_host": socket}}]),
+                changed=False,
+            )
+            requests = asked()
+    finally:
+        host.play("plugin-remove", [{"name": "remove", OUR_PLUGIN: {"alias": PLUGIN, "state": "absent"}}])
+    of_registry = [one for one in requests if any(word in one for word in ASKS_REGISTRY)]
+    of = {name: [one.seconds for one in times if one.name == name] for name in modules}
+    ratio = _beyond_ping(of, "ours") / _beyond_ping(of, "peer")
+    return [
+        Figure("one unchanged plugin: calls of the engine", len(requests), 3, "calls", samples={"requests": requests}),
+        Figure("one unchanged plugin: calls of the registry", len(of_registry), 0, "calls"),
+        Figure("one unchanged plugin: time beyond ping, of community.docker's", ratio, 1.0, samples=of),
+    ]
+
+
 ALL: Mapping[str, Callable[[LabHost], list[Figure]]] = {
     "bulk": bulk,
     "single": single,
     "relabel": relabel,
     "info": info,
+    "plugin": plugin,
 }
+
+
+def _beyond_ping(of: Mapping[str, list[float]], name: str) -> float:
+    return statistics.median(one - ping for one, ping in zip(of[name], of["ping"], strict=True))
 
 
 def _many() -> list[dict[str, str]]:
