@@ -275,8 +275,7 @@ volumes:
   sample: [reports]
 plugin_log:
   description: What the plugin itself last wrote, oldest first, secrets hidden.
-  returned:
-    - when the plugin did not come up, and the module runs on the engine's host as a user who may read the engine's log
+  returned: when the plugin did not come up, and the engine's log can be read where the module runs
   type: list
   elements: str
   sample: ['pure.json: FlashArrays[0] has no APIToken']
