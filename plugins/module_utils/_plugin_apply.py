@@ -318,7 +318,9 @@ def _undoing(change: Change) -> Iterator[None]:
         if not isinstance(exc, VolumesError):
             raise
         if second is not None:
-            why = f"{exc.why}. Bringing back what was before failed, too: {second}"
+            # What the plugin said stands on lines of its own; ours must not look like one of them.
+            between = "\n" if "\n" in exc.why else ". "
+            why = f"{exc.why.rstrip()}{between}Bringing back what was before failed, too: {second}"
             raise VolumesError(exc.what, why, exc.way_out, **exc.details) from exc
         raise VolumesError(exc.what, exc.why, f"{_told(change)}. {exc.way_out}".strip(), **exc.details) from exc
 
@@ -359,6 +361,8 @@ def _restore(change: Change) -> None:
         engine.set_plugin(change.name, settings)
     if start.enabled and (settings or not now.enabled):
         _enable_again(change, emptied=empties_args(settings, now.raw))
+    elif now.enabled and not start.enabled and not settings:
+        engine.disable_plugin(change.name, force=True)
     if change.noted or change.found.note:
         _unnote(change, Step("unnote", ""))
 

@@ -367,6 +367,8 @@ def _force(*, force: bool) -> dict[str, int]:
 def _enable_way_out(why: str) -> str:
     if any(words in why for words in _STILL_STARTING):
         return "The engine is still busy with an earlier start of the plugin: run the task again in half a minute"
+    if "custom device" in why:
+        return "Correct the path of this device in 'settings', or make the device on the engine's host"
     if "no such file or directory" in why.lower() and _ENDED not in why:
         return "Make the mount sources of the plugin first: the engine never makes them"
     return (

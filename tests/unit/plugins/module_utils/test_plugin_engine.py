@@ -673,3 +673,10 @@ def test_an_engine_that_is_silent_while_it_enables_a_plugin_is_told_as_such(plug
     made, _server = plugin_engine({"POST /plugins/rclone:latest/enable": 2})
     with pytest.raises(EngineError, match=r"did not answer within 1 seconds.*'timeout' gives more time"):
         made.enable_plugin("rclone:latest", 0)
+
+
+def test_a_device_that_is_not_there_is_not_taken_for_a_mount(plugin_engine):
+    text = 'error gathering device information while adding custom device "/dev/nope": no such file or directory'
+    made, _server = plugin_engine({"POST /plugins/rclone:latest/enable": (500, message(text))})
+    with pytest.raises(EngineError, match="Correct the path of this device"):
+        made.enable_plugin("rclone:latest", 0)

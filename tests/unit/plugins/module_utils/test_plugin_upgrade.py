@@ -509,6 +509,26 @@ def test_a_driver_that_does_not_answer_after_enabling_is_taken_back_and_its_last
     assert "last words were:\n  starting\n" in str(caught.value)
 
 
+def test_a_disabled_plugin_whose_driver_does_not_answer_is_disabled_again():
+    engine = FakeEngine(plugins=[plugin_inspect(Enabled=False)])
+    engine.listing["rclone:latest"] = "no route to the array"
+    with pytest.raises(VolumesError, match=r"did not list its volumes.*The plugin is again as it was before"):
+        converge(engine, wait_ready=1, state="enabled")
+    assert not engine.plugin("rclone:latest").enabled
+
+
+def test_a_way_back_that_failed_does_not_look_like_the_last_words_of_the_plugin():
+    engine = FakeEngine(plugins=[plugin_inspect()])
+    engine.log = ("cannot log in",)
+
+    def enable(_name, _timeout):
+        raise EngineError("Cannot enable the plugin", "no such socket", status=500)
+
+    engine.enable_plugin = enable
+    with pytest.raises(VolumesError, match="  cannot log in\nBringing back what was before failed, too: Cannot enable"):
+        converge(engine, settings={"RCLONE_VERBOSE": "2"})
+
+
 def test_a_driver_that_answers_is_ready_and_one_that_needs_time_gets_it():
     engine = FakeEngine()
     engine.listing["rclone:latest"] = "not yet"
