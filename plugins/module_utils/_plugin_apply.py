@@ -353,7 +353,7 @@ def _restore(change: Change) -> None:
         return
     now = _downgrade(change, now, start)
     settings = _settings_back(change, now, start)
-    if settings and now.enabled:
+    if now.enabled and (settings or not start.enabled):
         engine.disable_plugin(change.name, force=True)
     if settings:
         engine.set_plugin(change.name, settings)

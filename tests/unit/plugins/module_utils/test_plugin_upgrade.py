@@ -509,6 +509,14 @@ def test_a_driver_that_does_not_answer_after_enabling_is_taken_back_and_its_last
     assert "last words were:\n  starting\n" in str(caught.value)
 
 
+def test_a_disabled_plugin_that_does_not_answer_after_enabling_is_disabled_again():
+    engine = engine_with(enabled=False)
+    engine.listing["rclone:latest"] = "no route to the array"
+    with pytest.raises(VolumesError, match=r"again as it was before"):
+        converge(engine, wait_ready=1)
+    assert not engine.plugin("rclone:latest").enabled
+
+
 def test_a_driver_that_answers_is_ready_and_one_that_needs_time_gets_it():
     engine = FakeEngine()
     engine.listing["rclone:latest"] = "not yet"
