@@ -43,8 +43,8 @@ class PluginFound:
     """What was observed; beyond the plugin and the note of a change under way only what the plan needs.
 
     `offered` is what the plugin in the registry asks for as the engine words it, `newest` the digest that the reference
-    has there. `uses` and `volumes` are looked up where the plan would stop or remove the plugin. `no_way_back` says why
-    an upgrade could not be taken back.
+    has there. `uses` and `volumes` are looked up where the plan would stop or remove the plugin. `not_listed` says why
+    the volumes are not known, `no_way_back` why an upgrade could not be taken back.
     """
 
     plugin: Plugin | None
@@ -54,6 +54,7 @@ class PluginFound:
     newest: str | None = None
     uses: tuple[Use, ...] = ()
     volumes: tuple[str, ...] = ()
+    not_listed: str = ""
     no_way_back: str = ""
 
     @property
@@ -270,10 +271,12 @@ def _plan_remove(wanted: PluginWanted, plugin: Plugin, found: PluginFound) -> Pl
 
 def _check_removable(wanted: PluginWanted, plugin: Plugin, found: PluginFound) -> tuple[str, ...]:
     """Raise RefusedError where the plugin is needed, or return as warnings what is told of it."""
-    if not found.uses and not found.volumes:
+    if not found.uses and not found.volumes and not found.not_listed:
         return ()
     names = ", ".join(sorted(found.volumes))
     why = f"it still has {len(found.volumes)} volume(s): {names}" if found.volumes else ""
+    if found.not_listed:
+        why = f"it does not tell which volumes it has: {found.not_listed}"
     if found.uses:
         why = f"containers use its volumes: {listed(found.uses)}" + (f"; {why}" if why else "")
     if wanted.force and wanted.confirmed:
@@ -282,8 +285,13 @@ def _check_removable(wanted: PluginWanted, plugin: Plugin, found: PluginFound) -
     raise RefusedError(
         f"Cannot remove the plugin '{plugin.name}'",
         why,
-        f"Remove {'these containers and volumes' if found.uses else 'them'} first (with a volume most storage removes"
-        " its data), or keep the plugin: without it they cannot be reached, and their names stay taken."
+        (
+            "See that the storage behind it answers, or keep the plugin: "
+            if found.not_listed
+            else f"Remove {'these containers and volumes' if found.uses else 'them'} first (with a volume most storage"
+            " removes its data), or keep the plugin: "
+        )
+        + "without it they cannot be reached, and their names stay taken."
         f" 'force: true' together with 'confirm: {plugin.name}' removes it nevertheless",
         **({"users": [use.as_result() for use in found.uses]} if found.uses else {}),
         **({"volumes": sorted(found.volumes)} if found.volumes else {}),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from ansible_collections.voltainer.volumes.plugins.module_utils._errors import AlreadyThereError
+from ansible_collections.voltainer.volumes.plugins.module_utils._errors import AlreadyThereError, EngineError
 from ansible_collections.voltainer.volumes.plugins.module_utils._plan import Outcome
 from ansible_collections.voltainer.volumes.plugins.module_utils._plugin import Installed, Plugin, masked_inspect
 from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_apply import Change, apply_plugin
@@ -70,8 +70,16 @@ def observe_plugin(engine: PluginEngine, wanted: PluginWanted) -> PluginFound:
         found = replace(found, offered=offered, no_way_back=_no_way_back(engine, wanted, found))
     if not stops(wanted, found):
         return found
-    volumes = engine.volumes_of(plugin) if wanted.state == "absent" else ()
-    return replace(found, uses=engine.users_of_driver(plugin.name), volumes=volumes)
+    if wanted.state == "absent":
+        found = _look_for_volumes(engine, plugin, found)
+    return replace(found, uses=engine.users_of_driver(plugin.name))
+
+
+def _look_for_volumes(engine: PluginEngine, plugin: Plugin, found: PluginFound) -> PluginFound:
+    try:
+        return replace(found, volumes=engine.volumes_of(plugin))
+    except EngineError as exc:
+        return replace(found, not_listed=exc.why)
 
 
 def _note(engine: PluginEngine, wanted: PluginWanted, plugin: Plugin | None) -> Note | None:

@@ -182,6 +182,8 @@ class FakeEngine:
         return uses_of_driver(self.containers, driver)
 
     def volumes_of(self, plugin):
+        if said := self.listing.get(plugin.name):
+            raise EngineError(f"Cannot list the volumes of '{plugin.name}'", str(said))
         return tuple(name for name, raw in self.volumes_by_name.items() if raw["Driver"] == plugin.name)
 
     def plugins(self):

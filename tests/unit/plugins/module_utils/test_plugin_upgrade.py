@@ -448,6 +448,18 @@ def test_a_plugin_with_volumes_needs_force_and_its_name(params, words):
     assert engine.calls == []
 
 
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_a_plugin_that_does_not_list_its_volumes_needs_force_and_its_name(check_mode):
+    engine = engine_with()
+    engine.listing["rclone:latest"] = "the array is down"
+    with pytest.raises(RefusedError, match=r"does not tell which volumes it has: the array is down\. See that"):
+        converge(engine, check_mode, state="absent")
+    assert engine.calls == []
+    outcome = converge(engine, check_mode, state="absent", force=True, confirm="rclone")
+    assert "does not tell which volumes it has" in outcome.plan.warnings[0]
+    assert (engine.plugins_by_name == {}) is not check_mode
+
+
 @pytest.mark.parametrize("how", ["force", "force_remove"])
 @pytest.mark.parametrize("used", [True, False])
 def test_force_and_the_name_remove_a_plugin_with_volumes(how, used):
