@@ -161,7 +161,7 @@ def _pull_trial(change: Change, note: Note, tries: int = 3) -> Pulled:
 
 def _warn_of_loss(change: Change, old: Plugin, trial: Plugin) -> None:
     lost = [
-        *not_brought_along(old.raw, trial.raw),
+        *not_brought_along(old.raw, trial.raw, change.wanted.secret_settings),
         *(f"{key} is no setting of it any more" for key in dropped_settings(old.raw, trial.raw)),
     ]
     if lost:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import InvalidInputError
+from ansible_collections.voltainer.volumes.plugins.module_utils._secrets import mask_value, secret_keys
 from ansible_collections.voltainer.volumes.plugins.module_utils._strings import scalar_string
 
 # Measured on 20.10, 26.1 and 28.5: `args=` becomes [""], and the plugin is started with one empty word.
@@ -136,21 +137,22 @@ def missing_defaults(inspect: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def not_brought_along(old: Mapping[str, Any], fresh: Mapping[str, Any]) -> list[str]:
+def not_brought_along(old: Mapping[str, Any], fresh: Mapping[str, Any], secret_settings: Iterable[str]) -> list[str]:
     """Return, in words, what an upgrade of `old` cannot bring: what a plugin fixes, the engine takes from `old`.
 
     `fresh` is the new version as a new install of it is. The engine keeps variables and devices as they were, also
-    those that nobody can set (20.10 to 28.5).
+    those that nobody can set (20.10 to 28.5). What could be set before, and no more, may be a secret.
     """
     before, after = catalog(old), catalog(fresh)
     nameless = _nameless_devices(fresh["Config"]) - _nameless_devices({"Linux": old["Settings"]})
+    secret = secret_keys(after, secret_settings)
     fixed = [one for one in _each(after) if one.kind == "device" or (one.kind == "env" and not one.settable)]
     told = [
-        f"{one.key} stays {before[one.key].current!r} and does not become {one.current!r}"
+        f"{one.key} stays {_shown(before[one.key], secret)!r} and does not become {_shown(one, secret)!r}"
         for one in fixed
         if one.key in before and not one.settable and before[one.key].current != one.current
     ]
-    told += [f"{one.key} ({one.current!r}) is not added" for one in fixed if one.key not in before]
+    told += [f"{one.key} ({_shown(one, secret)!r}) is not added" for one in fixed if one.key not in before]
     return told + [f"the device {path} is not added" for path in sorted(nameless)]
 
 
@@ -180,6 +182,10 @@ def _setting_string(key: str, value: Any) -> str:
     raise InvalidInputError(
         what, f"it is of type {type(value).__name__}", "Give a string, or a list of words; an empty string is a value"
     )
+
+
+def _shown(setting: Setting, secret: Iterable[str]) -> str | None:
+    return setting.current and mask_value(setting.key, setting.current, setting.key in secret)
 
 
 def _each(known: Mapping[str, Setting]) -> Iterable[Setting]:

@@ -259,6 +259,19 @@ def test_what_the_engine_does_not_bring_along_is_told():
     assert "s3cret" not in told
 
 
+@pytest.mark.parametrize(("name", "listed"), [("API_TOKEN", []), ("RCLONE_VERBOSE", ["RCLONE_VERBOSE"])])
+def test_a_secret_that_the_new_version_fixes_is_not_told(name, listed):
+    engine = engine_with()
+    env = engine.plugins_by_name["rclone:latest"]["Settings"]["Env"]
+    env[:] = [f"{name}=s3cret" if text.startswith(f"{name}=") else text for text in env]
+    new = next_version()
+    next(one for one in new["Config"]["Env"] if one["Name"] == name)["Settable"] = None
+    engine.contents[NEXT_DIGEST] = new
+    warnings = converge(engine, remote=NEXT, secret_settings=listed).plan.warnings
+    assert any(f"{name} stays '********'" in one for one in warnings)
+    assert "s3cret" not in repr(warnings)
+
+
 NO = EngineError("Cannot do it", "the engine says no", "Do something", status=500)
 
 
