@@ -30,7 +30,14 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_plan imp
     not_storage,
 )
 from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_wanted import PluginWanted
-from ansible_collections.voltainer.volumes.plugins.module_utils._privileges import from_config, not_approved, unapproved
+from ansible_collections.voltainer.volumes.plugins.module_utils._privileges import (
+    Privilege,
+    as_yaml,
+    from_config,
+    from_engine,
+    not_approved,
+    unapproved,
+)
 from ansible_collections.voltainer.volumes.plugins.module_utils._reference import Reference, parse_reference
 from ansible_collections.voltainer.volumes.plugins.module_utils._registry import Pulled
 from ansible_collections.voltainer.volumes.plugins.module_utils._secrets import leaves, secret_values
@@ -114,7 +121,7 @@ def _check_pulled(change: Change, plugin: Plugin, what: str) -> None:
     if not plugin.is_storage:
         raise not_storage(what, plugin)
     # Engines before 29.4 do not compare one of the privileges with what was sent (read in their source).
-    asked, approved = from_config(plugin.raw["Config"]), approved_by(change.wanted, change.found.plugin)
+    asked, approved = from_config(plugin.raw["Config"]), approved_by(change.wanted, change.found)
     if unapproved(asked, approved):
         raise not_approved(what, asked, approved, pulled=True)
     check_settings(change.name, change.wanted.settings or {}, catalog(plugin.raw))
@@ -377,10 +384,26 @@ def _downgrade(change: Change, now: Plugin, start: Note) -> Plugin:
     before = _look_back(change, now, start)
     if before is None:
         return now
+    offered = engine.privileges(before, login)
+    if before.digest is None and start.digest is None:
+        _check_no_more(change, before, from_engine(offered))
     if now.enabled:
         engine.disable_plugin(change.name, force=True)
-    engine.upgrade_plugin(change.name, before, engine.privileges(before, login), login)
+    engine.upgrade_plugin(change.name, before, offered, login)
     return _there(change, "bring back")
+
+
+def _check_no_more(change: Change, before: Reference, asked: tuple[Privilege, ...]) -> None:
+    """Raise EngineError where a tag, which may have moved on, asks for more than was approved, and than was there."""
+    old = change.found.plugin
+    had = from_config(old.raw["Config"], sources=change.found.installed.sources) if old else ()
+    beyond = unapproved(asked, had)
+    if beyond and unapproved(asked, change.wanted.approved):
+        raise EngineError(
+            f"Cannot bring back '{before}'",
+            f"its tag has moved on in the registry, and now asks for more:\n{as_yaml(beyond)}",
+            "Give a tag that has a version which works",
+        )
 
 
 def _look_back(change: Change, now: Plugin, start: Note) -> Reference | None:

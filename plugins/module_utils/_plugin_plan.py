@@ -175,11 +175,11 @@ def plan_plugin(wanted: PluginWanted, found: PluginFound) -> Plan:
     return _plan_change(wanted, plugin, found)
 
 
-def approved_by(wanted: PluginWanted, plugin: Plugin | None = None) -> Approved:
+def approved_by(wanted: PluginWanted, found: PluginFound) -> Approved:
     """Return what is approved: in the words of community.docker's module all, or of an installed plugin what it has."""
     if wanted.approved is not None or not wanted.drop_in:
         return wanted.approved
-    return from_config(plugin.raw["Config"]) if plugin else ALL
+    return from_config(found.plugin.raw["Config"], sources=found.installed.sources) if found.plugin else ALL
 
 
 def _plan_install(wanted: PluginWanted, found: PluginFound) -> Plan:
@@ -188,7 +188,7 @@ def _plan_install(wanted: PluginWanted, found: PluginFound) -> Plan:
         raise InvalidInputError(what, "it is not installed, and the option 'remote' is missing", "Give its reference")
     if wanted.drop_in and wanted.state == "disabled":
         raise RefusedError(what, "it is not installed, so there is nothing to disable", "Use state 'present'")
-    asked, approved = from_engine(found.offered), approved_by(wanted)
+    asked, approved = from_engine(found.offered), approved_by(wanted, found)
     if unapproved(asked, approved):
         raise not_approved(f"Cannot install the plugin '{wanted.remote}'", asked, wanted.approved)
     enable = wanted.state == "enabled"
@@ -351,10 +351,11 @@ def _warnings(
     if not upgrade:
         emptied = empties_args(changes, plugin.raw)
         return _granted_warnings(wanted, plugin) + ((f"Plugin '{plugin.name}': {NO_EMPTY_ARGS}",) if emptied else ())
-    asked, approved = from_engine(found.offered), approved_by(wanted, plugin)
+    asked, approved = from_engine(found.offered), approved_by(wanted, found)
     if unapproved(asked, approved):
         raise not_approved(f"Cannot upgrade the plugin '{plugin.name}' to '{wanted.remote}'", asked, approved)
-    more = unapproved(asked, from_config(plugin.raw["Config"])) if approved == ALL else ()
+    had = from_config(plugin.raw["Config"], sources=found.installed.sources)
+    more = unapproved(asked, had) if approved == ALL else ()
     told = (
         (f"The new version of '{plugin.name}' is granted more than the one before:\n{as_yaml(more)}",) if more else ()
     )

@@ -317,6 +317,24 @@ def test_the_way_back_from_a_moved_tag_is_by_digest(known):
         assert leftovers(engine) == []
 
 
+@pytest.mark.parametrize("approved", [True, False])
+def test_the_way_back_to_a_tag_that_moved_unseen_grants_no_more_than_before(approved):
+    engine = engine_with()
+    engine.digests_known = False
+    moved = "sha256:" + "3" * 64
+    engine.registry[REMOTE] = moved
+    engine.contents[moved] = next_version(PidHost=True)
+    engine.asked_by[moved] = (*RCLONE_PRIVILEGES, {"Name": "host pid namespace", "Value": ["true"]})
+    engine.fail["enable_plugin"] = NO
+    privileges = [
+        {"name": one["Name"], "value": one["Value"]} for one in engine.asked_by[moved][: 6 if approved else 5]
+    ]
+    with pytest.raises(VolumesError, match=r"as it was before" if approved else r"(?s)failed, too.*host pid namespace"):
+        converge(engine, remote=NEXT, privileges=privileges)
+    assert engine.plugin("rclone:latest").reference == (REMOTE if approved else NEXT)
+    assert engine.plugin("rclone:latest").enabled is approved
+
+
 @pytest.mark.parametrize(("pulls", "told"), [(True, False), (False, True)])
 def test_no_way_back_is_told_before(pulls, told):
     engine = engine_with()
@@ -499,7 +517,6 @@ def test_the_words_of_the_other_module():
 
 def test_the_words_of_the_other_module_grant_an_upgrade_no_more_than_before():
     engine = engine_with()
-    engine.plugins_by_name["rclone:latest"]["Config"]["Mounts"] = copy.deepcopy(RCLONE["Config"]["Mounts"])
     drop_in = {"remote": None, "plugin_name": NEXT, "privileges": None}
     assert "upgrade" in verbs(converge(engine, True, **drop_in))
     engine.asked_by[NEXT_DIGEST] = (*RCLONE_PRIVILEGES, {"Name": "host pid namespace", "Value": ["true"]})
