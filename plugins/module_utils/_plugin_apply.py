@@ -21,7 +21,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._errors import (
 from ansible_collections.voltainer.volumes.plugins.module_utils._plan import Plan, Step
 from ansible_collections.voltainer.volumes.plugins.module_utils._plugin import Plugin
 from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_engine import PluginEngine
-from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_note import Note
+from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_note import Note, read_notes
 from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_plan import (
     PluginFound,
     approved_by,
@@ -130,7 +130,15 @@ def _check_pulled(change: Change, plugin: Plugin, what: str) -> None:
 def _note(change: Change, _step: Step) -> None:
     note = _start(change)
     change.noted = True
-    change.engine.create_volume(note.volume, LOCAL, {}, note.labels())
+    made = change.engine.create_volume(note.volume, LOCAL, {}, note.labels())
+    if read_notes([made]) != (note,):
+        # What exists stays as it is, and the engine's answer is a success.
+        change.noted = False
+        raise RefusedError(
+            f"Cannot note in the engine what the plugin '{change.name}' is before the change",
+            f"there is already a volume '{note.volume}', which is no note",
+            "See what it is for, and remove it",
+        )
 
 
 def _unnote(change: Change, _step: Step) -> None:
@@ -357,7 +365,7 @@ def _restore(change: Change) -> None:
             engine.remove_plugin(change.name)
         return
     if now is None:
-        return
+        raise EngineError(f"Cannot bring back the plugin '{change.name}'", "it is not there any more")
     now = _downgrade(change, now, start)
     settings = _settings_back(change, now, start)
     if now.enabled and (settings or not start.enabled):
@@ -408,12 +416,13 @@ def _check_no_more(change: Change, before: Reference, asked: tuple[Privilege, ..
 
 def _look_back(change: Change, now: Plugin, start: Note) -> Reference | None:
     """Return from where the version before comes, or None where it is there still."""
-    engine, before = change.engine, parse_reference(start.reference)
+    engine = change.engine
     digest = engine.installed(now).digest
     # The engine goes on with an upgrade even where the connection broke, so what is there counts.
     known = digest is not None and start.digest is not None
     if now.reference == start.reference and (digest == start.digest if known else not change.upgraded):
         return None
+    before = parse_reference(start.reference)
     if before.digest or start.digest is None:
         return before
     if engine.registry_digest(before, change.wanted.login) == start.digest:

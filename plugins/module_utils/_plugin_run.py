@@ -89,7 +89,7 @@ def _note(engine: PluginEngine, wanted: PluginWanted, plugin: Plugin | None) -> 
 
 
 def _is_about(note: Note, wanted: PluginWanted, plugin: Plugin | None) -> bool:
-    return note.plugin_id == plugin.id if plugin else note.name == wanted.alias
+    return note.is_about(plugin) if plugin else note.name == wanted.alias
 
 
 def _no_way_back(engine: PluginEngine, wanted: PluginWanted, found: PluginFound) -> str:

@@ -191,7 +191,7 @@ class FakeEngine:
 
     def installed(self, plugin):
         """As root on the engine's host, or with `digests_known` False as somebody else."""
-        pinned = parse_reference(plugin.reference).digest
+        pinned = parse_reference(plugin.reference).digest if plugin.reference else None
         if not self.digests_known:
             return Installed(pinned)
         raw = self.contents.get(plugin.raw.get("content"), RCLONE)

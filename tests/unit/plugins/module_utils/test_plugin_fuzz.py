@@ -155,7 +155,7 @@ def test_unknown_settings_are_all_named(wanted):
     st.builds(Note, WORD, WORD, st.booleans(), WORD, st.none() | WORD, st.dictionaries(WORD, WORD, max_size=3)),
 )
 def test_a_note_is_read_as_it_was_written(note):
-    volume = Volume("n", "local", {}, note.labels(), {})
+    volume = Volume(note.volume, "local", {}, note.labels(), {})
     assert read_notes([volume]) == (note,)
 
 

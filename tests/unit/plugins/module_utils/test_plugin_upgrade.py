@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import copy
+import json
 
 import pytest
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import (
@@ -23,6 +24,7 @@ from .test_plugin import REMOTE, VOLUME, converge, names, verbs
 NEXT = REMOTE.replace(":1.0", ":1.1")
 NEXT_DIGEST = "sha256:" + "2" * 64
 PINNED = f"{REMOTE.rpartition(':')[0]}@{NEXT_DIGEST}"
+NOTE = "voltainer-plugin-change.5f1c"
 STEPS = ["note", "try", "disable", "upgrade", "set", "enable", "unnote"]
 
 
@@ -335,6 +337,24 @@ def test_the_way_back_to_a_tag_that_moved_unseen_grants_no_more_than_before(appr
     assert engine.plugin("rclone:latest").enabled is approved
 
 
+def test_a_plugin_that_is_gone_is_not_said_to_be_as_before():
+    engine = engine_with()
+    engine.disable_plugin = lambda name, force=False: engine.plugins_by_name.pop(name)
+    with pytest.raises(VolumesError, match=r"somebody else removed it.*failed, too.*not there any more") as caught:
+        converge(engine, settings={"args": "-v"})
+    assert "as it was before" not in str(caught.value)
+
+
+def test_a_plugin_without_a_reference_comes_back_too():
+    engine = engine_with(PluginReference="")
+    engine.fail["enable_plugin"] = NO
+    with pytest.raises(VolumesError, match=r"the engine says no\. The plugin is again as it was before"):
+        converge(engine, remote=None, state="present", settings={"RCLONE_VERBOSE": "3"})
+    assert engine.plugin("rclone:latest").enabled
+    assert settings_of(engine).items() >= KEPT.items()
+    assert leftovers(engine) == []
+
+
 @pytest.mark.parametrize(("pulls", "told"), [(True, False), (False, True)])
 def test_no_way_back_is_told_before(pulls, told):
     engine = engine_with()
@@ -442,6 +462,38 @@ def test_where_the_way_back_fails_the_note_stays_for_the_next_task():
     assert engine.plugin("rclone:latest").enabled
     assert settings_of(engine).items() >= KEPT.items()
     assert leftovers(engine) == []
+
+
+FORGED = {"plugin_id": "5f1c", "name": "rclone:latest", "enabled": True, "reference": REMOTE, "digest": None}
+
+
+@pytest.mark.parametrize(
+    ("volume", "changes"),
+    [
+        ("app", {}),
+        (NOTE, {"name": "other:latest"}),
+        (NOTE, {"reference": "evil.example/rclone/docker-volume-rclone:1.0"}),
+        (NOTE, {"reference": "?"}),
+        (NOTE, {"plugin_id": "5f1d"}),
+    ],
+)
+def test_a_note_that_is_not_ours_says_nothing(volume, changes):
+    engine = engine_with()
+    label = json.dumps({**FORGED, "mounts": {"config.source": "/"}, **changes})
+    labels = {"voltainer.volumes.plugin-change": label}
+    engine.volumes_by_name[volume] = {"Name": volume, "Driver": "local", "Options": {}, "Labels": labels}
+    assert verbs(converge(engine)) == []
+
+
+@pytest.mark.parametrize("labels", [{}, {"voltainer.volumes.plugin-change": "{"}])
+def test_a_volume_that_has_the_name_of_the_note_is_not_taken_for_it(labels):
+    engine = engine_with()
+    engine.volumes_by_name[NOTE] = {"Name": NOTE, "Driver": "local", "Options": {}, "Labels": labels}
+    with pytest.raises(VolumesError, match=f"there is already a volume '{NOTE}'"):
+        converge(engine, remote=NEXT)
+    assert NOTE in engine.volumes_by_name
+    assert engine.plugin("rclone:latest").reference == REMOTE
+    assert engine.plugin("rclone:latest").enabled
 
 
 def test_a_damaged_note_and_one_of_another_plugin_say_nothing():
