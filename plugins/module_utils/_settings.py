@@ -27,8 +27,8 @@ class Setting:
     """One setting. `key` is how results name it; `names` are the words that the engine takes for it.
 
     `current` is None for a variable or device that the plugin runs without: one that its version brought along, and
-    that was not set since the upgrade (20.10 to 28.5). `default` is None where nobody knows it: that of a mount or
-    device, which inspect shows as it was set.
+    that was not set since the upgrade, or that has no value at first (20.10 to 28.5). `default` is None where nobody
+    knows it, that of a mount or device, which inspect shows as it was set; and for a variable that has no value.
     """
 
     key: str
@@ -109,14 +109,16 @@ def changed_settings(
     named = {known[name].key: value for name, value in wanted.named.items()}
     others = [one for one in _each(known) if one.settable and one.key not in named]
     if wanted.exact:
-        unknown = sorted(one.key for one in others if one.default is None)
+        # The default of a variable without a value is that there is none, and nothing takes away one that was set.
+        others = [one for one in others if one.kind != "env" or one.default is not None or one.current is not None]
+        unknown = sorted(one.key for one in others if one.default is None and one.kind != "env")
         if unknown:
             raise InvalidInputError(
                 f"Cannot set the plugin '{plugin}' to exactly what the task says",
                 f"nobody but root on the engine's own host can tell the default of {', '.join(unknown)}",
                 "Name them in 'settings', or run the task there as root over the engine's socket",
             )
-        rest = {one.key: str(one.default) for one in others}
+        rest = {one.key: one.default or "" for one in others}
     else:
         rest = {one.key: wanted.kept[one.key] for one in others if one.key in wanted.kept}
     return {key: value for key, value in {**named, **rest}.items() if known[key].current != value}
@@ -201,9 +203,7 @@ def _envs(config: Mapping[str, Any], settings: Mapping[str, Any]) -> Iterable[Se
     running = dict(_pair(text) for text in settings.get("Env") or ())
     for env in config.get("Env") or ():
         name = env["Name"]
-        yield Setting(
-            name, (name, f"{name}.value"), "env", running.get(name), env.get("Value") or "", settable(env, "value")
-        )
+        yield Setting(name, (name, f"{name}.value"), "env", running.get(name), env.get("Value"), settable(env, "value"))
 
 
 def _mounts(config: Mapping[str, Any], defaults: Mapping[str, str]) -> Iterable[Setting]:

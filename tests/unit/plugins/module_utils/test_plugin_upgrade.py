@@ -179,6 +179,22 @@ def test_exact_settings_without_an_upgrade():
     assert verbs(converge(engine, settings={"API_TOKEN": "s3cret"}, settings_exact=True)) == []
 
 
+def test_a_variable_that_has_no_value_at_first_gets_none():
+    raw = next_version()
+    raw["Config"]["Env"].append({"Name": "OPTION", "Settable": ["value"]})
+    engine = FakeEngine()
+    engine.registry = {REMOTE: DIGEST, NEXT: NEXT_DIGEST}
+    engine.contents = {DIGEST: raw, NEXT_DIGEST: raw}
+    converge(engine, settings_exact=True)
+    assert verbs(converge(engine, settings_exact=True)) == []
+    converge(engine, remote=NEXT)
+    assert "OPTION" not in settings_of(engine)
+    converge(engine, remote=NEXT, settings={"OPTION": "x"})
+    assert verbs(converge(engine, remote=NEXT, settings_exact=True)) == ["disable", "set", "enable"]
+    assert settings_of(engine)["OPTION"] == ""
+    assert verbs(converge(engine, remote=NEXT, settings_exact=True)) == []
+
+
 def test_exact_settings_without_known_defaults_of_mounts_are_refused():
     engine = engine_with()
     engine.digests_known = False
