@@ -22,7 +22,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_plan imp
     plan_plugin,
     stops,
 )
-from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_wanted import PluginWanted
+from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_wanted import PluginWanted, installed_as
 from ansible_collections.voltainer.volumes.plugins.module_utils._privileges import from_config, from_engine
 from ansible_collections.voltainer.volumes.plugins.module_utils._reference import parse_reference
 from ansible_collections.voltainer.volumes.plugins.module_utils._secrets import mask
@@ -32,7 +32,9 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._volume import L
 
 def converge_plugin(engine: PluginEngine, wanted: PluginWanted, check_mode: bool) -> Outcome:
     """Bring one plugin to what is wanted, or in check mode only tell what would be done."""
-    found = observe_plugin(engine, wanted)
+    there = engine.plugin(wanted.alias)
+    wanted = installed_as(wanted, there)
+    found = observe_plugin(engine, wanted, there)
     plan = plan_plugin(wanted, found)
     if not plan.steps or check_mode:
         return Outcome(plan, _values(wanted, found.plugin, found, found.installed, ()))
@@ -52,9 +54,8 @@ def converge_plugin(engine: PluginEngine, wanted: PluginWanted, check_mode: bool
     return Outcome(told, _values(wanted, plugin, found, installed, change.log))
 
 
-def observe_plugin(engine: PluginEngine, wanted: PluginWanted) -> PluginFound:
-    """Look at the plugin by its name, and only where the plan needs it, at the registry or at who uses it."""
-    plugin = engine.plugin(wanted.alias)
+def observe_plugin(engine: PluginEngine, wanted: PluginWanted, plugin: Plugin | None) -> PluginFound:
+    """Look what there is to know beside the plugin, and only where the plan needs it, at the registry or at users."""
     note = _note(engine, wanted, plugin)
     if plugin is None:
         if wanted.state == "absent" or wanted.remote is None:

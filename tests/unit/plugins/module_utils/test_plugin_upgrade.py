@@ -583,6 +583,29 @@ def test_the_words_of_the_other_module():
         converge(FakeEngine(), remote=None, plugin_name=plugin_name, state="disable")
 
 
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [("present", []), ("enable", []), ("disable", ["disable"]), ("absent", ["disable", "remove"])],
+)
+def test_the_words_of_the_other_module_take_the_local_name_for_the_reference(state, expected):
+    engine = engine_with()
+    engine.volumes_by_name.clear()
+    drop_in = {"remote": None, "alias": None, "plugin_name": "rclone", "privileges": None, "state": state}
+    assert verbs(converge(engine, True, **drop_in)) == expected
+    assert verbs(converge(engine, **drop_in)) == expected
+    assert verbs(converge(engine, **drop_in)) == []
+    with pytest.raises(RefusedError, match="taken by another plugin"):
+        converge(engine_with(), **{**drop_in, "alias": "rclone", "plugin_name": "vieux/sshfs"})
+
+
+def test_a_setting_without_a_value_is_empty_in_the_words_of_the_other_module():
+    engine = engine_with()
+    drop_in = {"remote": None, "plugin_name": REMOTE, "privileges": None, "settings": {"API_TOKEN": None}}
+    assert verbs(converge(engine, **drop_in)) == ["disable", "set", "enable"]
+    assert settings_of(engine)["API_TOKEN"] == ""
+    assert verbs(converge(engine, **drop_in)) == []
+
+
 def test_the_words_of_the_other_module_grant_an_upgrade_no_more_than_before():
     engine = engine_with()
     drop_in = {"remote": None, "plugin_name": NEXT, "privileges": None}
