@@ -274,10 +274,11 @@ def _enable(change: Change, _step: Step) -> None:
 
 
 def _secrets(change: Change, plugin: Plugin) -> set[str]:
-    listed = change.wanted.secret_settings
+    listed, before = change.wanted.secret_settings, change.found.plugin or plugin
     return {
         value
-        for settings in (current_settings(plugin.raw), change.wanted.settings or {})
+        # The last lines may be of the plugin as it was set before.
+        for settings in (current_settings(before.raw), current_settings(plugin.raw), change.wanted.settings or {})
         for value in leaves(list(secret_values(settings, listed)))
     }
 

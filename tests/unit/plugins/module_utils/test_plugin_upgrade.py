@@ -642,6 +642,16 @@ def test_a_driver_that_does_not_answer_after_enabling_is_taken_back_and_its_last
     assert "last words were:\n  starting\n" in str(caught.value)
 
 
+def test_a_secret_that_was_set_before_is_hidden_in_what_the_plugin_said():
+    engine = engine_with()
+    asked = []
+    engine.said_by = lambda _plugin_id, secrets: asked.append(set(secrets)) or ("no",)
+    engine.fail["enable_plugin"] = NO
+    with pytest.raises(VolumesError):
+        converge(engine, settings={"API_TOKEN": "new"})
+    assert asked == [{"s3cret", "new"}]
+
+
 def test_a_disabled_plugin_that_does_not_answer_after_enabling_is_disabled_again():
     engine = engine_with(enabled=False)
     engine.listing["rclone:latest"] = "no route to the array"
