@@ -21,7 +21,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._errors import (
 from ansible_collections.voltainer.volumes.plugins.module_utils._plan import Plan, Step
 from ansible_collections.voltainer.volumes.plugins.module_utils._plugin import Plugin
 from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_engine import PluginEngine
-from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_note import Note
+from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_note import Note, read_notes
 from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_plan import (
     PluginFound,
     approved_by,
@@ -30,7 +30,14 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_plan imp
     not_storage,
 )
 from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_wanted import PluginWanted
-from ansible_collections.voltainer.volumes.plugins.module_utils._privileges import from_config, not_approved, unapproved
+from ansible_collections.voltainer.volumes.plugins.module_utils._privileges import (
+    Privilege,
+    as_yaml,
+    from_config,
+    from_engine,
+    not_approved,
+    unapproved,
+)
 from ansible_collections.voltainer.volumes.plugins.module_utils._reference import Reference, parse_reference
 from ansible_collections.voltainer.volumes.plugins.module_utils._registry import Pulled
 from ansible_collections.voltainer.volumes.plugins.module_utils._secrets import leaves, secret_values
@@ -114,7 +121,7 @@ def _check_pulled(change: Change, plugin: Plugin, what: str) -> None:
     if not plugin.is_storage:
         raise not_storage(what, plugin)
     # Engines before 29.4 do not compare one of the privileges with what was sent (read in their source).
-    asked, approved = from_config(plugin.raw["Config"]), approved_by(change.wanted, change.found.plugin)
+    asked, approved = from_config(plugin.raw["Config"]), approved_by(change.wanted, change.found)
     if unapproved(asked, approved):
         raise not_approved(what, asked, approved, pulled=True)
     check_settings(change.name, change.wanted.settings or {}, catalog(plugin.raw))
@@ -123,7 +130,15 @@ def _check_pulled(change: Change, plugin: Plugin, what: str) -> None:
 def _note(change: Change, _step: Step) -> None:
     note = _start(change)
     change.noted = True
-    change.engine.create_volume(note.volume, LOCAL, {}, note.labels())
+    made = change.engine.create_volume(note.volume, LOCAL, {}, note.labels())
+    if read_notes([made]) != (note,):
+        # What exists stays as it is, and the engine's answer is a success.
+        change.noted = False
+        raise RefusedError(
+            f"Cannot note in the engine what the plugin '{change.name}' is before the change",
+            f"there is already a volume '{note.volume}', which is no note",
+            "See what it is for, and remove it",
+        )
 
 
 def _unnote(change: Change, _step: Step) -> None:
@@ -161,7 +176,7 @@ def _pull_trial(change: Change, note: Note, tries: int = 3) -> Pulled:
 
 def _warn_of_loss(change: Change, old: Plugin, trial: Plugin) -> None:
     lost = [
-        *not_brought_along(old.raw, trial.raw),
+        *not_brought_along(old.raw, trial.raw, change.wanted.secret_settings),
         *(f"{key} is no setting of it any more" for key in dropped_settings(old.raw, trial.raw)),
     ]
     if lost:
@@ -259,10 +274,11 @@ def _enable(change: Change, _step: Step) -> None:
 
 
 def _secrets(change: Change, plugin: Plugin) -> set[str]:
-    listed = change.wanted.secret_settings
+    listed, before = change.wanted.secret_settings, change.found.plugin or plugin
     return {
         value
-        for settings in (current_settings(plugin.raw), change.wanted.settings or {})
+        # The last lines may be of the plugin as it was set before.
+        for settings in (current_settings(before.raw), current_settings(plugin.raw), change.wanted.settings or {})
         for value in leaves(list(secret_values(settings, listed)))
     }
 
@@ -352,10 +368,10 @@ def _restore(change: Change) -> None:
             engine.remove_plugin(change.name)
         return
     if now is None:
-        return
+        raise EngineError(f"Cannot bring back the plugin '{change.name}'", "it is not there any more")
     now = _downgrade(change, now, start)
     settings = _settings_back(change, now, start)
-    if settings and now.enabled:
+    if now.enabled and (settings or not start.enabled):
         engine.disable_plugin(change.name, force=True)
     if settings:
         engine.set_plugin(change.name, settings)
@@ -381,20 +397,37 @@ def _downgrade(change: Change, now: Plugin, start: Note) -> Plugin:
     before = _look_back(change, now, start)
     if before is None:
         return now
+    offered = engine.privileges(before, login)
+    if before.digest is None and start.digest is None:
+        _check_no_more(change, before, from_engine(offered))
     if now.enabled:
         engine.disable_plugin(change.name, force=True)
-    engine.upgrade_plugin(change.name, before, engine.privileges(before, login), login)
+    engine.upgrade_plugin(change.name, before, offered, login)
     return _there(change, "bring back")
+
+
+def _check_no_more(change: Change, before: Reference, asked: tuple[Privilege, ...]) -> None:
+    """Raise EngineError where a tag, which may have moved on, asks for more than was approved, and than was there."""
+    old = change.found.plugin
+    had = from_config(old.raw["Config"], sources=change.found.installed.sources) if old else ()
+    beyond = unapproved(asked, had)
+    if beyond and unapproved(asked, change.wanted.approved):
+        raise EngineError(
+            f"Cannot bring back '{before}'",
+            f"its tag has moved on in the registry, and now asks for more:\n{as_yaml(beyond)}",
+            "Give a tag that has a version which works",
+        )
 
 
 def _look_back(change: Change, now: Plugin, start: Note) -> Reference | None:
     """Return from where the version before comes, or None where it is there still."""
-    engine, before = change.engine, parse_reference(start.reference)
+    engine = change.engine
     digest = engine.installed(now).digest
     # The engine goes on with an upgrade even where the connection broke, so what is there counts.
     known = digest is not None and start.digest is not None
     if now.reference == start.reference and (digest == start.digest if known else not change.upgraded):
         return None
+    before = parse_reference(start.reference)
     if before.digest or start.digest is None:
         return before
     if engine.registry_digest(before, change.wanted.login) == start.digest:

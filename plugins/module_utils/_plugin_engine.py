@@ -138,7 +138,11 @@ class PluginEngine(Engine):
         """Return the names of the volumes of the plugin. Those of a disabled plugin are not known to anybody."""
         if not plugin.enabled:
             return ()
-        return tuple(volume.name for volume in self.volumes(plugin.name).volumes)
+        listing = self.volumes(plugin.name)
+        if listing.warnings:
+            # A driver that fails to list its volumes is a warning beside a list without them (20.10 to 28.5).
+            raise EngineError(f"Cannot list the volumes of '{plugin.name}'", "; ".join(listing.warnings))
+        return tuple(volume.name for volume in listing.volumes)
 
     def data_root(self) -> str:
         """Return the folder on the engine's host in which it keeps everything."""

@@ -91,7 +91,8 @@ def _defaults(raw: Mapping[str, Any], installed: Installed) -> dict[str, str | N
 
 def _changed(raw: Mapping[str, Any], installed: Installed) -> list[str]:
     settings = {one.key: one for one in catalog(raw, installed.sources).values()}
-    return sorted(key for key, one in settings.items() if one.default is not None and one.current != one.default)
+    known = (one for one in settings.values() if one.default is not None or one.kind == "env")
+    return sorted(one.key for one in known if one.current != one.default)
 
 
 def _volumes(driver: Driver, users: Users) -> list[dict[str, Any]]:

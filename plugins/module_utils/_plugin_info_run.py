@@ -87,10 +87,12 @@ def parse_plugin_info(params: Mapping[str, Any]) -> PluginInfoWanted:
 def look_at_plugins(engine: PluginEngine, wanted: PluginInfoWanted, _check_mode: bool) -> Facts:
     """Return what there is to know of the storage plugins. Changes nothing, in check mode or not."""
     ends = time.monotonic() + wanted.seconds
-    drivers = [driver for driver in _drivers(engine, wanted) if wanted.matches(driver)]
-    asked = _ask_all(engine, drivers, ends)
+    files = {} if wanted.kind == _MANAGED else {one.name: one for one in engine.legacy_files()}
+    drivers = [driver for driver in _drivers(engine, wanted, files) if wanted.matches(driver)]
+    asked = _ask_all(engine, drivers, files, ends)
     warnings: list[str] = []
     if wanted.check_registry:
+        _check_login(wanted, asked)
         asked = [_check_registry(engine, driver, wanted.login, warnings) for driver in asked]
     notes = {note.plugin_id: note for note in read_notes(engine.volumes(LOCAL, label=PLUGIN_CHANGE).volumes)}
     users = engine.users()
@@ -104,7 +106,7 @@ def look_at_plugins(engine: PluginEngine, wanted: PluginInfoWanted, _check_mode:
     return Facts(values, tuple(warnings))
 
 
-def _drivers(engine: PluginEngine, wanted: PluginInfoWanted) -> list[Driver]:
+def _drivers(engine: PluginEngine, wanted: PluginInfoWanted, files: Mapping[str, Legacy]) -> list[Driver]:
     if wanted.kind == _LEGACY:
         managed: list[Plugin] = []
     elif wanted.name is not None:
@@ -114,36 +116,44 @@ def _drivers(engine: PluginEngine, wanted: PluginInfoWanted) -> list[Driver]:
         managed = list(engine.plugins())
     found = [Driver(plugin.name, plugin, installed=engine.installed(plugin)) for plugin in managed if plugin.is_storage]
     if wanted.kind != _MANAGED and not (wanted.name is not None and managed):
-        found += _legacy(engine, wanted)
+        # Those that the engine has met, and those that files on its host make known.
+        met = set(engine.legacy_drivers()) - {LOCAL}
+        found += [Driver(name, file=files[name].file if name in files else None) for name in {*met, *files}]
     return sorted(found, key=lambda driver: driver.name)
 
 
-def _legacy(engine: PluginEngine, wanted: PluginInfoWanted) -> list[Driver]:
-    """Return the legacy volume drivers: those the engine has met, and those that files on its host make known."""
-    files = {one.name: one for one in engine.legacy_files()}
-    met = set(engine.legacy_drivers()) - {LOCAL}
-    # A plugin that says itself that it is something else is none of ours; one that says nothing may be dead.
-    others = [
-        one for name, one in files.items() if name not in met and one.is_volume_driver(wanted.seconds) is not False
-    ]
-    return [Driver(name, file=_file(files.get(name))) for name in sorted({*met, *(one.name for one in others)})]
-
-
-def _file(legacy: Legacy | None) -> str | None:
-    return legacy.file if legacy else None
-
-
-def _ask_all(engine: PluginEngine, drivers: list[Driver], ends: float) -> list[Driver]:
+def _ask_all(engine: PluginEngine, drivers: list[Driver], files: Mapping[str, Legacy], ends: float) -> list[Driver]:
     if not drivers:
         return []
+    # What the engine has met as a volume driver need not be asked what it is.
+    met = {LOCAL} if all(driver.plugin for driver in drivers) else set(engine.legacy_drivers())
+    others = {name: one for name, one in files.items() if name not in met}
     with ThreadPoolExecutor(min(len(drivers), _THREADS)) as threads:
-        asked = list(threads.map(lambda driver: replace(driver, health=_health(engine, driver, ends)), drivers))
+        asked = [
+            driver
+            for driver in threads.map(
+                lambda driver: _asked(engine, driver, None if driver.plugin else others.get(driver.name), ends),
+                drivers,
+            )
+            if driver
+        ]
     if all(driver.plugin for driver in asked):
         return asked
     # Of a legacy driver that does not answer, the engine lists nothing and warns of nothing, but it does not know it.
     met = set(engine.legacy_drivers())
     unknown = Health(False, "the engine cannot reach it as a volume driver")
     return [driver if driver.plugin or driver.name in met else replace(driver, health=unknown) for driver in asked]
+
+
+def _asked(engine: PluginEngine, driver: Driver, unknown: Legacy | None, ends: float) -> Driver | None:
+    # A plugin that says itself that it is something else is none of ours; one that says nothing may be dead.
+    if unknown and unknown.is_volume_driver(_left(ends)) is False:
+        return None
+    return replace(driver, health=_health(engine, driver, ends))
+
+
+def _left(ends: float) -> float:
+    return max(ends - time.monotonic(), _TOO_SHORT)
 
 
 def _health(engine: PluginEngine, driver: Driver, ends: float) -> Health:
@@ -154,11 +164,23 @@ def _health(engine: PluginEngine, driver: Driver, ends: float) -> Health:
         # A CSI driver is asked by the swarm only.
         return Health(None)
     try:
-        listing = engine.volumes(driver.name, seconds=max(ends - time.monotonic(), _TOO_SHORT))
+        listing = engine.volumes(driver.name, seconds=_left(ends))
     except EngineError as exc:
         return Health(False, exc.why)
     volumes = tuple(one.name for one in listing.volumes if driver_key(one.driver) == driver_key(driver.name))
     return Health(not listing.warnings, "; ".join(listing.warnings), volumes)
+
+
+def _check_login(wanted: PluginInfoWanted, drivers: list[Driver]) -> None:
+    """Raise InvalidInputError where the password would go to a registry that it is not for."""
+    references = [parse_reference(one.plugin.reference) for one in drivers if one.plugin and one.plugin.reference]
+    domains = sorted({one.domain for one in references if not one.digest})
+    if wanted.login and len(domains) > 1:
+        raise InvalidInputError(
+            "The options 'registry_username' and 'registry_password' are for one registry",
+            f"the plugins are from several: {', '.join(domains)}",
+            "Choose those of one registry with 'name' or 'filters', or log in to each with 'docker login'",
+        )
 
 
 def _check_registry(engine: PluginEngine, driver: Driver, login: Login | None, warnings: list[str]) -> Driver:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import http.client
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,9 +34,9 @@ class Legacy:
         if self.socket is None:
             return None
         try:
-            connection = UnixConnection(self.socket, seconds)
-            connection.request("POST", "/Plugin.Activate")
-            with connection.getresponse() as answer:
+            with closing(UnixConnection(self.socket, seconds)) as connection:
+                connection.request("POST", "/Plugin.Activate")
+                answer = connection.getresponse()
                 return _VOLUME_DRIVER in (json.loads(answer.read()).get("Implements") or ())
         except (OSError, http.client.HTTPException, ValueError, AttributeError):
             return None

@@ -22,6 +22,8 @@ _BYTES = 256 * 1024
 _JOURNAL_SECONDS = 120
 _COMMAND_SECONDS = 10
 # dockerd's line for a line of a plugin: time=".." level=error msg="<the line>" plugin=<id> (20.10 to 28.5).
+_ESCAPE = re.compile(r"\\(?:(x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8})|(.))")
+_SHORTEST_WORD = 4
 _MESSAGE = re.compile(r'msg="((?:[^"\\]|\\.)*)"|msg=(\S+)')
 
 
@@ -30,7 +32,7 @@ def tail(socket_path: str, plugin_id: str, secrets: Iterable[str]) -> tuple[str,
 
     `socket_path` is the engine's socket on this host.
     """
-    hidden = sorted(secrets, key=len, reverse=True)
+    hidden = sorted(_pieces(secrets), key=len, reverse=True)
     readers: tuple[Callable[[str], str], ...] = (_own_file, _journal)
     for read in readers:
         said = [_said(line) for line in read(socket_path).splitlines() if f"plugin={plugin_id}" in line]
@@ -81,7 +83,18 @@ def _said(line: str) -> str:
     if not found:
         return ""
     text = found.group(1) if found.group(1) is not None else found.group(2)
-    return text.replace('\\"', '"').replace("\\n", " ").replace("\\t", " ").replace("\\\\", "\\").strip()
+    return _ESCAPE.sub(_unescaped, text).strip()
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    code, other = found.groups()
+    return chr(int(code[1:], 16)) if code else " " if other in "nrt" else other
+
+
+def _pieces(secrets: Iterable[str]) -> set[str]:
+    """Return the secrets, and their words: a key of several lines comes line by line, and arguments one by one."""
+    secrets = set(secrets)
+    return secrets | {word for secret in secrets for word in secret.split() if len(word) >= _SHORTEST_WORD}
 
 
 def _hidden(line: str, secrets: Iterable[str]) -> str:

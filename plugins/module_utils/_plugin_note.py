@@ -14,7 +14,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from ansible_collections.voltainer.volumes.plugins.module_utils._errors import InvalidInputError
 from ansible_collections.voltainer.volumes.plugins.module_utils._plugin import Installed, Plugin
+from ansible_collections.voltainer.volumes.plugins.module_utils._reference import parse_reference
 from ansible_collections.voltainer.volumes.plugins.module_utils._settings import catalog
 from ansible_collections.voltainer.volumes.plugins.module_utils._volume import PLUGIN_CHANGE, PROTECTED, Volume
 
@@ -46,6 +48,11 @@ class Note:
         """The name under which a new version is installed to try it, disabled."""
         return f"voltainer-plugin-trial:{self.plugin_id[:_SHORT]}"
 
+    def is_about(self, plugin: Plugin) -> bool:
+        """Return whether it tells of this plugin: no upgrade changes its name, or where it comes from."""
+        there, before = (_repository(reference) for reference in (plugin.reference, self.reference))
+        return (self.plugin_id, self.name, before) == (plugin.id, plugin.name, there)
+
     def labels(self) -> dict[str, str]:
         """Return the labels of the volume that holds the note."""
         return {PLUGIN_CHANGE: json.dumps(asdict(self), sort_keys=True), PROTECTED: "true"}
@@ -58,9 +65,19 @@ def note_of(plugin: Plugin, installed: Installed) -> Note:
 
 
 def read_notes(volumes: Iterable[Volume]) -> tuple[Note, ...]:
-    """Return the notes that these volumes hold. A damaged one is none: it says nothing that could be gone by."""
-    read = (_read((volume.labels or {}).get(PLUGIN_CHANGE)) for volume in volumes)
-    return tuple(note for note in read if note)
+    """Return the notes that these volumes hold. A damaged one is none: it says nothing that could be gone by.
+
+    Neither is one in a volume of another name: that was made, or its labels copied, by somebody else.
+    """
+    read = ((volume.name, _read((volume.labels or {}).get(PLUGIN_CHANGE))) for volume in volumes)
+    return tuple(note for name, note in read if note and note.volume == name)
+
+
+def _repository(reference: str) -> str:
+    try:
+        return parse_reference(reference).repository
+    except InvalidInputError:
+        return reference
 
 
 def _read(text: str | None) -> Note | None:

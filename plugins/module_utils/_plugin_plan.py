@@ -43,8 +43,8 @@ class PluginFound:
     """What was observed; beyond the plugin and the note of a change under way only what the plan needs.
 
     `offered` is what the plugin in the registry asks for as the engine words it, `newest` the digest that the reference
-    has there. `uses` and `volumes` are looked up where the plan would stop or remove the plugin. `no_way_back` says why
-    an upgrade could not be taken back.
+    has there. `uses` and `volumes` are looked up where the plan would stop or remove the plugin. `not_listed` says why
+    the volumes are not known, `no_way_back` why an upgrade could not be taken back.
     """
 
     plugin: Plugin | None
@@ -54,6 +54,7 @@ class PluginFound:
     newest: str | None = None
     uses: tuple[Use, ...] = ()
     volumes: tuple[str, ...] = ()
+    not_listed: str = ""
     no_way_back: str = ""
 
     @property
@@ -174,11 +175,11 @@ def plan_plugin(wanted: PluginWanted, found: PluginFound) -> Plan:
     return _plan_change(wanted, plugin, found)
 
 
-def approved_by(wanted: PluginWanted, plugin: Plugin | None = None) -> Approved:
+def approved_by(wanted: PluginWanted, found: PluginFound) -> Approved:
     """Return what is approved: in the words of community.docker's module all, or of an installed plugin what it has."""
     if wanted.approved is not None or not wanted.drop_in:
         return wanted.approved
-    return from_config(plugin.raw["Config"]) if plugin else ALL
+    return from_config(found.plugin.raw["Config"], sources=found.installed.sources) if found.plugin else ALL
 
 
 def _plan_install(wanted: PluginWanted, found: PluginFound) -> Plan:
@@ -187,7 +188,7 @@ def _plan_install(wanted: PluginWanted, found: PluginFound) -> Plan:
         raise InvalidInputError(what, "it is not installed, and the option 'remote' is missing", "Give its reference")
     if wanted.drop_in and wanted.state == "disabled":
         raise RefusedError(what, "it is not installed, so there is nothing to disable", "Use state 'present'")
-    asked, approved = from_engine(found.offered), approved_by(wanted)
+    asked, approved = from_engine(found.offered), approved_by(wanted, found)
     if unapproved(asked, approved):
         raise not_approved(f"Cannot install the plugin '{wanted.remote}'", asked, wanted.approved)
     enable = wanted.state == "enabled"
@@ -270,10 +271,12 @@ def _plan_remove(wanted: PluginWanted, plugin: Plugin, found: PluginFound) -> Pl
 
 def _check_removable(wanted: PluginWanted, plugin: Plugin, found: PluginFound) -> tuple[str, ...]:
     """Raise RefusedError where the plugin is needed, or return as warnings what is told of it."""
-    if not found.uses and not found.volumes:
+    if not found.uses and not found.volumes and not found.not_listed:
         return ()
     names = ", ".join(sorted(found.volumes))
     why = f"it still has {len(found.volumes)} volume(s): {names}" if found.volumes else ""
+    if found.not_listed:
+        why = f"it does not tell which volumes it has: {found.not_listed}"
     if found.uses:
         why = f"containers use its volumes: {listed(found.uses)}" + (f"; {why}" if why else "")
     if wanted.force and wanted.confirmed:
@@ -282,8 +285,13 @@ def _check_removable(wanted: PluginWanted, plugin: Plugin, found: PluginFound) -
     raise RefusedError(
         f"Cannot remove the plugin '{plugin.name}'",
         why,
-        f"Remove {'these containers and volumes' if found.uses else 'them'} first (with a volume most storage removes"
-        " its data), or keep the plugin: without it they cannot be reached, and their names stay taken."
+        (
+            "See that the storage behind it answers, or keep the plugin: "
+            if found.not_listed
+            else f"Remove {'these containers and volumes' if found.uses else 'them'} first (with a volume most storage"
+            " removes its data), or keep the plugin: "
+        )
+        + "without it they cannot be reached, and their names stay taken."
         f" 'force: true' together with 'confirm: {plugin.name}' removes it nevertheless",
         **({"users": [use.as_result() for use in found.uses]} if found.uses else {}),
         **({"volumes": sorted(found.volumes)} if found.volumes else {}),
@@ -343,10 +351,11 @@ def _warnings(
     if not upgrade:
         emptied = empties_args(changes, plugin.raw)
         return _granted_warnings(wanted, plugin) + ((f"Plugin '{plugin.name}': {NO_EMPTY_ARGS}",) if emptied else ())
-    asked, approved = from_engine(found.offered), approved_by(wanted, plugin)
+    asked, approved = from_engine(found.offered), approved_by(wanted, found)
     if unapproved(asked, approved):
         raise not_approved(f"Cannot upgrade the plugin '{plugin.name}' to '{wanted.remote}'", asked, approved)
-    more = unapproved(asked, from_config(plugin.raw["Config"])) if approved == ALL else ()
+    had = from_config(plugin.raw["Config"], sources=found.installed.sources)
+    more = unapproved(asked, had) if approved == ALL else ()
     told = (
         (f"The new version of '{plugin.name}' is granted more than the one before:\n{as_yaml(more)}",) if more else ()
     )

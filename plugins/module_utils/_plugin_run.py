@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from ansible_collections.voltainer.volumes.plugins.module_utils._errors import AlreadyThereError
+from ansible_collections.voltainer.volumes.plugins.module_utils._errors import AlreadyThereError, EngineError
 from ansible_collections.voltainer.volumes.plugins.module_utils._plan import Outcome
 from ansible_collections.voltainer.volumes.plugins.module_utils._plugin import Installed, Plugin, masked_inspect
 from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_apply import Change, apply_plugin
@@ -22,7 +22,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_plan imp
     plan_plugin,
     stops,
 )
-from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_wanted import PluginWanted
+from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_wanted import PluginWanted, installed_as
 from ansible_collections.voltainer.volumes.plugins.module_utils._privileges import from_config, from_engine
 from ansible_collections.voltainer.volumes.plugins.module_utils._reference import parse_reference
 from ansible_collections.voltainer.volumes.plugins.module_utils._secrets import mask
@@ -32,7 +32,9 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._volume import L
 
 def converge_plugin(engine: PluginEngine, wanted: PluginWanted, check_mode: bool) -> Outcome:
     """Bring one plugin to what is wanted, or in check mode only tell what would be done."""
-    found = observe_plugin(engine, wanted)
+    there = engine.plugin(wanted.alias)
+    wanted = installed_as(wanted, there)
+    found = observe_plugin(engine, wanted, there)
     plan = plan_plugin(wanted, found)
     if not plan.steps or check_mode:
         return Outcome(plan, _values(wanted, found.plugin, found, found.installed, ()))
@@ -52,9 +54,8 @@ def converge_plugin(engine: PluginEngine, wanted: PluginWanted, check_mode: bool
     return Outcome(told, _values(wanted, plugin, found, installed, change.log))
 
 
-def observe_plugin(engine: PluginEngine, wanted: PluginWanted) -> PluginFound:
-    """Look at the plugin by its name, and only where the plan needs it, at the registry or at who uses it."""
-    plugin = engine.plugin(wanted.alias)
+def observe_plugin(engine: PluginEngine, wanted: PluginWanted, plugin: Plugin | None) -> PluginFound:
+    """Look what there is to know beside the plugin, and only where the plan needs it, at the registry or at users."""
     note = _note(engine, wanted, plugin)
     if plugin is None:
         if wanted.state == "absent" or wanted.remote is None:
@@ -70,8 +71,16 @@ def observe_plugin(engine: PluginEngine, wanted: PluginWanted) -> PluginFound:
         found = replace(found, offered=offered, no_way_back=_no_way_back(engine, wanted, found))
     if not stops(wanted, found):
         return found
-    volumes = engine.volumes_of(plugin) if wanted.state == "absent" else ()
-    return replace(found, uses=engine.users_of_driver(plugin.name), volumes=volumes)
+    if wanted.state == "absent":
+        found = _look_for_volumes(engine, plugin, found)
+    return replace(found, uses=engine.users_of_driver(plugin.name))
+
+
+def _look_for_volumes(engine: PluginEngine, plugin: Plugin, found: PluginFound) -> PluginFound:
+    try:
+        return replace(found, volumes=engine.volumes_of(plugin))
+    except EngineError as exc:
+        return replace(found, not_listed=exc.why)
 
 
 def _note(engine: PluginEngine, wanted: PluginWanted, plugin: Plugin | None) -> Note | None:
@@ -81,7 +90,7 @@ def _note(engine: PluginEngine, wanted: PluginWanted, plugin: Plugin | None) -> 
 
 
 def _is_about(note: Note, wanted: PluginWanted, plugin: Plugin | None) -> bool:
-    return note.plugin_id == plugin.id if plugin else note.name == wanted.alias
+    return note.is_about(plugin) if plugin else note.name == wanted.alias
 
 
 def _no_way_back(engine: PluginEngine, wanted: PluginWanted, found: PluginFound) -> str:

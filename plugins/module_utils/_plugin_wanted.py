@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import InvalidInputError
+from ansible_collections.voltainer.volumes.plugins.module_utils._plugin import Plugin
 from ansible_collections.voltainer.volumes.plugins.module_utils._privileges import Approved, parse_approved
 from ansible_collections.voltainer.volumes.plugins.module_utils._reference import (
     Reference,
@@ -62,7 +63,7 @@ def parse_plugin(params: Mapping[str, Any]) -> PluginWanted:
         alias=_alias(params["alias"], remote),
         remote=remote,
         state=cast("State", _STATES.get(params["state"], params["state"])),
-        settings=parse_settings(params["settings"]),
+        settings=parse_settings(_emptied(params["settings"]) if params["plugin_name"] else params["settings"]),
         settings_exact=params["settings_exact"],
         secret_settings=tuple(params["secret_settings"]),
         approved=parse_approved(params["privileges"]),
@@ -81,6 +82,22 @@ def parse_plugin(params: Mapping[str, Any]) -> PluginWanted:
             "Give the alias of the plugin, or leave it out",
         )
     return wanted
+
+
+def installed_as(wanted: PluginWanted, plugin: Plugin | None) -> PluginWanted:
+    """Return what is wanted of the plugin that is there: community.docker's module takes its local name, too.
+
+    There `plugin_name` without `alias` is either, and what is installed is never compared with a registry by it.
+    """
+    if plugin is None or wanted.remote is None or not wanted.drop_in or wanted.alias != str(wanted.remote):
+        return wanted
+    installed = parse_reference(plugin.reference).repository if plugin.reference else ""
+    return wanted if installed == wanted.remote.repository else replace(wanted, remote=None)
+
+
+def _emptied(values: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Return the settings with nothing as an empty text, as community.docker's module takes it."""
+    return None if values is None else {key: "" if value is None else value for key, value in values.items()}
 
 
 def _alias(alias: str | None, remote: Reference | None) -> str:

@@ -55,10 +55,13 @@ def from_engine(offered: Iterable[Mapping[str, Any]]) -> tuple[Privilege, ...]:
     return tuple(Privilege(item["Name"], tuple(item.get("Value") or ())) for item in offered)
 
 
-def from_config(config: Mapping[str, Any], *, fixed_only: bool = False) -> tuple[Privilege, ...]:
+def from_config(
+    config: Mapping[str, Any], *, fixed_only: bool = False, sources: Mapping[str, str] | None = None
+) -> tuple[Privilege, ...]:
     """Return what an installed plugin has, from `Config` of its inspect, in the engine's words and order.
 
     `fixed_only` leaves out mounts and devices whose source can be set: theirs is what was set, not what was asked for.
+    That is in `sources`, by the keys of settings, where it is known.
     """
     linux = config.get("Linux") or {}
     network = (config.get("Network") or {}).get("Type") or ""
@@ -70,7 +73,8 @@ def from_config(config: Mapping[str, Any], *, fixed_only: bool = False) -> tuple
     for name, field, items in places:
         for item in items or ():
             if item.get(field.title()) is not None and not (fixed_only and settable(item, field)):
-                found.append(Privilege(name, (item[field.title()],)))
+                asked = (sources or {}).get(f"{item.get('Name')}.{field}", item[field.title()])
+                found.append(Privilege(name, (asked,)))
     if linux.get("AllowAllDevices"):
         found.append(Privilege("allow-all-devices", ("true",)))
     if linux.get("Capabilities"):

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import InvalidInputError
+from ansible_collections.voltainer.volumes.plugins.module_utils._secrets import mask_value, secret_keys
 from ansible_collections.voltainer.volumes.plugins.module_utils._strings import scalar_string
 
 # Measured on 20.10, 26.1 and 28.5: `args=` becomes [""], and the plugin is started with one empty word.
@@ -26,8 +27,8 @@ class Setting:
     """One setting. `key` is how results name it; `names` are the words that the engine takes for it.
 
     `current` is None for a variable or device that the plugin runs without: one that its version brought along, and
-    that was not set since the upgrade (20.10 to 28.5). `default` is None where nobody knows it: that of a mount or
-    device, which inspect shows as it was set.
+    that was not set since the upgrade, or that has no value at first (20.10 to 28.5). `default` is None where nobody
+    knows it, that of a mount or device, which inspect shows as it was set; and for a variable that has no value.
     """
 
     key: str
@@ -108,14 +109,16 @@ def changed_settings(
     named = {known[name].key: value for name, value in wanted.named.items()}
     others = [one for one in _each(known) if one.settable and one.key not in named]
     if wanted.exact:
-        unknown = sorted(one.key for one in others if one.default is None)
+        # The default of a variable without a value is that there is none, and nothing takes away one that was set.
+        others = [one for one in others if one.kind != "env" or one.default is not None or one.current is not None]
+        unknown = sorted(one.key for one in others if one.default is None and one.kind != "env")
         if unknown:
             raise InvalidInputError(
                 f"Cannot set the plugin '{plugin}' to exactly what the task says",
                 f"nobody but root on the engine's own host can tell the default of {', '.join(unknown)}",
                 "Name them in 'settings', or run the task there as root over the engine's socket",
             )
-        rest = {one.key: str(one.default) for one in others}
+        rest = {one.key: one.default or "" for one in others}
     else:
         rest = {one.key: wanted.kept[one.key] for one in others if one.key in wanted.kept}
     return {key: value for key, value in {**named, **rest}.items() if known[key].current != value}
@@ -136,21 +139,22 @@ def missing_defaults(inspect: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def not_brought_along(old: Mapping[str, Any], fresh: Mapping[str, Any]) -> list[str]:
+def not_brought_along(old: Mapping[str, Any], fresh: Mapping[str, Any], secret_settings: Iterable[str]) -> list[str]:
     """Return, in words, what an upgrade of `old` cannot bring: what a plugin fixes, the engine takes from `old`.
 
     `fresh` is the new version as a new install of it is. The engine keeps variables and devices as they were, also
-    those that nobody can set (20.10 to 28.5).
+    those that nobody can set (20.10 to 28.5). What could be set before, and no more, may be a secret.
     """
     before, after = catalog(old), catalog(fresh)
     nameless = _nameless_devices(fresh["Config"]) - _nameless_devices({"Linux": old["Settings"]})
+    secret = secret_keys(after, secret_settings)
     fixed = [one for one in _each(after) if one.kind == "device" or (one.kind == "env" and not one.settable)]
     told = [
-        f"{one.key} stays {before[one.key].current!r} and does not become {one.current!r}"
+        f"{one.key} stays {_shown(before[one.key], secret)!r} and does not become {_shown(one, secret)!r}"
         for one in fixed
         if one.key in before and not one.settable and before[one.key].current != one.current
     ]
-    told += [f"{one.key} ({one.current!r}) is not added" for one in fixed if one.key not in before]
+    told += [f"{one.key} ({_shown(one, secret)!r}) is not added" for one in fixed if one.key not in before]
     return told + [f"the device {path} is not added" for path in sorted(nameless)]
 
 
@@ -182,6 +186,10 @@ def _setting_string(key: str, value: Any) -> str:
     )
 
 
+def _shown(setting: Setting, secret: Iterable[str]) -> str | None:
+    return setting.current and mask_value(setting.key, setting.current, setting.key in secret)
+
+
 def _each(known: Mapping[str, Setting]) -> Iterable[Setting]:
     return {setting.key: setting for setting in known.values()}.values()
 
@@ -195,9 +203,7 @@ def _envs(config: Mapping[str, Any], settings: Mapping[str, Any]) -> Iterable[Se
     running = dict(_pair(text) for text in settings.get("Env") or ())
     for env in config.get("Env") or ():
         name = env["Name"]
-        yield Setting(
-            name, (name, f"{name}.value"), "env", running.get(name), env.get("Value") or "", settable(env, "value")
-        )
+        yield Setting(name, (name, f"{name}.value"), "env", running.get(name), env.get("Value"), settable(env, "value"))
 
 
 def _mounts(config: Mapping[str, Any], defaults: Mapping[str, str]) -> Iterable[Setting]:

@@ -55,6 +55,7 @@ options:
     description:
       - Ask the registry of each managed plugin which content its reference has there now.
       - Where a registry does not answer, a warning says so.
+      - Given with O(registry_username), the plugins must be of one registry, so that no other gets the password.
     type: bool
     default: false
   secret_settings:

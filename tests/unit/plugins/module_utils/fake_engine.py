@@ -182,6 +182,8 @@ class FakeEngine:
         return uses_of_driver(self.containers, driver)
 
     def volumes_of(self, plugin):
+        if said := self.listing.get(plugin.name):
+            raise EngineError(f"Cannot list the volumes of '{plugin.name}'", str(said))
         return tuple(name for name, raw in self.volumes_by_name.items() if raw["Driver"] == plugin.name)
 
     def plugins(self):
@@ -189,7 +191,7 @@ class FakeEngine:
 
     def installed(self, plugin):
         """As root on the engine's host, or with `digests_known` False as somebody else."""
-        pinned = parse_reference(plugin.reference).digest
+        pinned = parse_reference(plugin.reference).digest if plugin.reference else None
         if not self.digests_known:
             return Installed(pinned)
         raw = self.contents.get(plugin.raw.get("content"), RCLONE)

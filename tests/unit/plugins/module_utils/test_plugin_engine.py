@@ -651,6 +651,12 @@ def test_volumes_of_a_plugin_are_asked_for_by_its_full_name(plugin_engine):
     assert len(server.requests) == 1
 
 
+def test_volumes_that_a_plugin_does_not_list_are_an_error(plugin_engine):
+    made, _server = plugin_engine({"GET /volumes": (200, {"Volumes": None, "Warnings": ["the array is down"]})})
+    with pytest.raises(EngineError, match="Cannot list the volumes of 'rclone:latest': the array is down"):
+        made.volumes_of(made_plugin(enabled=True))
+
+
 def made_plugin(enabled):
     return Plugin.from_inspect(plugin_inspect(Enabled=enabled))
 

@@ -9,6 +9,7 @@ import copy
 
 import pytest
 import yaml
+from ansible_collections.voltainer.volumes.plugins.module_utils import _plugin_log
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import InvalidInputError, VolumesError
 from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_log import tail
 from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_note import Note, read_notes
@@ -155,7 +156,7 @@ def test_unknown_settings_are_all_named(wanted):
     st.builds(Note, WORD, WORD, st.booleans(), WORD, st.none() | WORD, st.dictionaries(WORD, WORD, max_size=3)),
 )
 def test_a_note_is_read_as_it_was_written(note):
-    volume = Volume("n", "local", {}, note.labels(), {})
+    volume = Volume(note.volume, "local", {}, note.labels(), {})
     assert read_notes([volume]) == (note,)
 
 
@@ -167,6 +168,26 @@ def test_any_label_is_a_note_or_none(text):
 @pytest.mark.parametrize("label", [None, "[" * 100_000])
 def test_labels_that_are_no_notes(label):
     assert read_notes([Volume("n", "local", {}, {PLUGIN_CHANGE: label}, {})]) == ()
+
+
+@pytest.mark.parametrize(
+    ("secret", "lines"),
+    [
+        ("s3cret", ["cannot log in with s3cret"]),
+        ('a"b\\nc', [r"cannot log in with a\"b\\nc"]),
+        ("tab\u200bbed", [r"cannot log in with tab\u200bbed"]),
+        ("-----BEGIN KEY-----\nMIIEvQ\nIBADAN\n", ["key is -----BEGIN", "MIIEvQ", "IBADAN"]),
+        ("-v --token=s3cret", ["unknown flag --token=s3cret"]),
+    ],
+)
+def test_secrets_are_hidden_in_what_a_plugin_said(secret, lines, monkeypatch):
+    log = "".join(f'time="t" level=error msg="{line}" plugin=5f1c\n' for line in [*lines, "no route"])
+    monkeypatch.setattr(_plugin_log, "_own_file", lambda _path: log + 'level=info msg="other" plugin=5f1d\n')
+    said = tail("/run/docker.sock", "5f1c", [secret])
+    assert said[-1] == "no route"
+    assert len(said) == len(lines) + 1
+    assert all("********" in line for line in said[:-1])
+    assert not any(word in " ".join(said) for word in ("s3cret", "MIIE", "IBADAN", "bed", "nc"))
 
 
 def test_where_no_log_can_be_read_nothing_is_told(tmp_path, monkeypatch):

@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socket
 import socketserver
 import threading
+import time
 from http.server import BaseHTTPRequestHandler
 
 import pytest
@@ -190,6 +193,36 @@ def test_a_pinned_plugin_has_no_upgrade_and_a_silent_registry_is_told():
     assert [one["upgrade_available"] for one in found.values["plugins"]] == [None, False]
     assert len(found.warnings) == 1
     assert "no route to the registry" in found.warnings[0]
+
+
+def test_a_password_goes_to_one_registry_only():
+    engine = engine_with_all()
+    engine.plugins_by_name["pure:2"]["PluginReference"] = "docker.io/purestorage/docker-plugin:2"
+    login = {"check_registry": True, "registry_username": "me", "registry_password": "s3cret"}
+    with pytest.raises(InvalidInputError, match=r"from several: docker\.io, registry\.example:5000"):
+        look(engine, **login)
+    assert engine.asked == []
+    look(engine, filters={"name": ["rclone"]}, **login)
+    assert {reference.partition("/")[0] for _method, reference, _login in engine.asked} == {"registry.example:5000"}
+
+
+def test_legacy_plugins_that_hang_take_no_time_from_others(tmp_path):
+    engine = engine_with_all()
+    given = {}
+    listing = engine.volumes
+    engine.volumes = lambda driver, seconds=None, **other: given.update({driver: seconds}) or listing(driver, **other)
+    with contextlib.ExitStack() as opened:
+        for name in ("hang1", "hang2"):
+            path = str(tmp_path / name)
+            listener = opened.enter_context(socket.socket(socket.AF_UNIX))
+            listener.bind(path)
+            listener.listen()
+            engine.files.append(Legacy(name, path, path))
+        begin = time.monotonic()
+        found = look(engine, timeout=1)
+    assert time.monotonic() - begin < 1.8
+    assert given["rclone:latest"] > 0.5
+    assert {"hang1", "hang2", "rclone:latest"} <= set(names(found))
 
 
 def test_an_unfinished_change_is_told():

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import copy
+import json
 
 import pytest
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import (
@@ -23,6 +24,7 @@ from .test_plugin import REMOTE, VOLUME, converge, names, verbs
 NEXT = REMOTE.replace(":1.0", ":1.1")
 NEXT_DIGEST = "sha256:" + "2" * 64
 PINNED = f"{REMOTE.rpartition(':')[0]}@{NEXT_DIGEST}"
+NOTE = "voltainer-plugin-change.5f1c"
 STEPS = ["note", "try", "disable", "upgrade", "set", "enable", "unnote"]
 
 
@@ -177,6 +179,22 @@ def test_exact_settings_without_an_upgrade():
     assert verbs(converge(engine, settings={"API_TOKEN": "s3cret"}, settings_exact=True)) == []
 
 
+def test_a_variable_that_has_no_value_at_first_gets_none():
+    raw = next_version()
+    raw["Config"]["Env"].append({"Name": "OPTION", "Settable": ["value"]})
+    engine = FakeEngine()
+    engine.registry = {REMOTE: DIGEST, NEXT: NEXT_DIGEST}
+    engine.contents = {DIGEST: raw, NEXT_DIGEST: raw}
+    converge(engine, settings_exact=True)
+    assert verbs(converge(engine, settings_exact=True)) == []
+    converge(engine, remote=NEXT)
+    assert "OPTION" not in settings_of(engine)
+    converge(engine, remote=NEXT, settings={"OPTION": "x"})
+    assert verbs(converge(engine, remote=NEXT, settings_exact=True)) == ["disable", "set", "enable"]
+    assert settings_of(engine)["OPTION"] == ""
+    assert verbs(converge(engine, remote=NEXT, settings_exact=True)) == []
+
+
 def test_exact_settings_without_known_defaults_of_mounts_are_refused():
     engine = engine_with()
     engine.digests_known = False
@@ -259,6 +277,19 @@ def test_what_the_engine_does_not_bring_along_is_told():
     assert "s3cret" not in told
 
 
+@pytest.mark.parametrize(("name", "listed"), [("API_TOKEN", []), ("RCLONE_VERBOSE", ["RCLONE_VERBOSE"])])
+def test_a_secret_that_the_new_version_fixes_is_not_told(name, listed):
+    engine = engine_with()
+    env = engine.plugins_by_name["rclone:latest"]["Settings"]["Env"]
+    env[:] = [f"{name}=s3cret" if text.startswith(f"{name}=") else text for text in env]
+    new = next_version()
+    next(one for one in new["Config"]["Env"] if one["Name"] == name)["Settable"] = None
+    engine.contents[NEXT_DIGEST] = new
+    warnings = converge(engine, remote=NEXT, secret_settings=listed).plan.warnings
+    assert any(f"{name} stays '********'" in one for one in warnings)
+    assert "s3cret" not in repr(warnings)
+
+
 NO = EngineError("Cannot do it", "the engine says no", "Do something", status=500)
 
 
@@ -302,6 +333,42 @@ def test_the_way_back_from_a_moved_tag_is_by_digest(known):
         assert engine.plugin("rclone:latest").raw["content"] == DIGEST
         assert engine.plugin("rclone:latest").enabled
         assert leftovers(engine) == []
+
+
+@pytest.mark.parametrize("approved", [True, False])
+def test_the_way_back_to_a_tag_that_moved_unseen_grants_no_more_than_before(approved):
+    engine = engine_with()
+    engine.digests_known = False
+    moved = "sha256:" + "3" * 64
+    engine.registry[REMOTE] = moved
+    engine.contents[moved] = next_version(PidHost=True)
+    engine.asked_by[moved] = (*RCLONE_PRIVILEGES, {"Name": "host pid namespace", "Value": ["true"]})
+    engine.fail["enable_plugin"] = NO
+    privileges = [
+        {"name": one["Name"], "value": one["Value"]} for one in engine.asked_by[moved][: 6 if approved else 5]
+    ]
+    with pytest.raises(VolumesError, match=r"as it was before" if approved else r"(?s)failed, too.*host pid namespace"):
+        converge(engine, remote=NEXT, privileges=privileges)
+    assert engine.plugin("rclone:latest").reference == (REMOTE if approved else NEXT)
+    assert engine.plugin("rclone:latest").enabled is approved
+
+
+def test_a_plugin_that_is_gone_is_not_said_to_be_as_before():
+    engine = engine_with()
+    engine.disable_plugin = lambda name, force=False: engine.plugins_by_name.pop(name)
+    with pytest.raises(VolumesError, match=r"somebody else removed it.*failed, too.*not there any more") as caught:
+        converge(engine, settings={"args": "-v"})
+    assert "as it was before" not in str(caught.value)
+
+
+def test_a_plugin_without_a_reference_comes_back_too():
+    engine = engine_with(PluginReference="")
+    engine.fail["enable_plugin"] = NO
+    with pytest.raises(VolumesError, match=r"the engine says no\. The plugin is again as it was before"):
+        converge(engine, remote=None, state="present", settings={"RCLONE_VERBOSE": "3"})
+    assert engine.plugin("rclone:latest").enabled
+    assert settings_of(engine).items() >= KEPT.items()
+    assert leftovers(engine) == []
 
 
 @pytest.mark.parametrize(("pulls", "told"), [(True, False), (False, True)])
@@ -413,6 +480,38 @@ def test_where_the_way_back_fails_the_note_stays_for_the_next_task():
     assert leftovers(engine) == []
 
 
+FORGED = {"plugin_id": "5f1c", "name": "rclone:latest", "enabled": True, "reference": REMOTE, "digest": None}
+
+
+@pytest.mark.parametrize(
+    ("volume", "changes"),
+    [
+        ("app", {}),
+        (NOTE, {"name": "other:latest"}),
+        (NOTE, {"reference": "evil.example/rclone/docker-volume-rclone:1.0"}),
+        (NOTE, {"reference": "?"}),
+        (NOTE, {"plugin_id": "5f1d"}),
+    ],
+)
+def test_a_note_that_is_not_ours_says_nothing(volume, changes):
+    engine = engine_with()
+    label = json.dumps({**FORGED, "mounts": {"config.source": "/"}, **changes})
+    labels = {"voltainer.volumes.plugin-change": label}
+    engine.volumes_by_name[volume] = {"Name": volume, "Driver": "local", "Options": {}, "Labels": labels}
+    assert verbs(converge(engine)) == []
+
+
+@pytest.mark.parametrize("labels", [{}, {"voltainer.volumes.plugin-change": "{"}])
+def test_a_volume_that_has_the_name_of_the_note_is_not_taken_for_it(labels):
+    engine = engine_with()
+    engine.volumes_by_name[NOTE] = {"Name": NOTE, "Driver": "local", "Options": {}, "Labels": labels}
+    with pytest.raises(VolumesError, match=f"there is already a volume '{NOTE}'"):
+        converge(engine, remote=NEXT)
+    assert NOTE in engine.volumes_by_name
+    assert engine.plugin("rclone:latest").reference == REMOTE
+    assert engine.plugin("rclone:latest").enabled
+
+
 def test_a_damaged_note_and_one_of_another_plugin_say_nothing():
     engine = engine_with()
     for name, label in (("a", "{"), ("b", "null"), ("c", '{"plugin_id": "5f1c"}'), ("d", '{"mounts": 1}')):
@@ -448,6 +547,18 @@ def test_a_plugin_with_volumes_needs_force_and_its_name(params, words):
     assert engine.calls == []
 
 
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_a_plugin_that_does_not_list_its_volumes_needs_force_and_its_name(check_mode):
+    engine = engine_with()
+    engine.listing["rclone:latest"] = "the array is down"
+    with pytest.raises(RefusedError, match=r"does not tell which volumes it has: the array is down\. See that"):
+        converge(engine, check_mode, state="absent")
+    assert engine.calls == []
+    outcome = converge(engine, check_mode, state="absent", force=True, confirm="rclone")
+    assert "does not tell which volumes it has" in outcome.plan.warnings[0]
+    assert (engine.plugins_by_name == {}) is not check_mode
+
+
 @pytest.mark.parametrize("how", ["force", "force_remove"])
 @pytest.mark.parametrize("used", [True, False])
 def test_force_and_the_name_remove_a_plugin_with_volumes(how, used):
@@ -472,9 +583,31 @@ def test_the_words_of_the_other_module():
         converge(FakeEngine(), remote=None, plugin_name=plugin_name, state="disable")
 
 
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [("present", []), ("enable", []), ("disable", ["disable"]), ("absent", ["disable", "remove"])],
+)
+def test_the_words_of_the_other_module_take_the_local_name_for_the_reference(state, expected):
+    engine = engine_with()
+    engine.volumes_by_name.clear()
+    drop_in = {"remote": None, "alias": None, "plugin_name": "rclone", "privileges": None, "state": state}
+    assert verbs(converge(engine, True, **drop_in)) == expected
+    assert verbs(converge(engine, **drop_in)) == expected
+    assert verbs(converge(engine, **drop_in)) == []
+    with pytest.raises(RefusedError, match="taken by another plugin"):
+        converge(engine_with(), **{**drop_in, "alias": "rclone", "plugin_name": "vieux/sshfs"})
+
+
+def test_a_setting_without_a_value_is_empty_in_the_words_of_the_other_module():
+    engine = engine_with()
+    drop_in = {"remote": None, "plugin_name": REMOTE, "privileges": None, "settings": {"API_TOKEN": None}}
+    assert verbs(converge(engine, **drop_in)) == ["disable", "set", "enable"]
+    assert settings_of(engine)["API_TOKEN"] == ""
+    assert verbs(converge(engine, **drop_in)) == []
+
+
 def test_the_words_of_the_other_module_grant_an_upgrade_no_more_than_before():
     engine = engine_with()
-    engine.plugins_by_name["rclone:latest"]["Config"]["Mounts"] = copy.deepcopy(RCLONE["Config"]["Mounts"])
     drop_in = {"remote": None, "plugin_name": NEXT, "privileges": None}
     assert "upgrade" in verbs(converge(engine, True, **drop_in))
     engine.asked_by[NEXT_DIGEST] = (*RCLONE_PRIVILEGES, {"Name": "host pid namespace", "Value": ["true"]})
@@ -509,14 +642,6 @@ def test_a_driver_that_does_not_answer_after_enabling_is_taken_back_and_its_last
     assert "last words were:\n  starting\n" in str(caught.value)
 
 
-def test_a_disabled_plugin_whose_driver_does_not_answer_is_disabled_again():
-    engine = FakeEngine(plugins=[plugin_inspect(Enabled=False)])
-    engine.listing["rclone:latest"] = "no route to the array"
-    with pytest.raises(VolumesError, match=r"did not list its volumes.*The plugin is again as it was before"):
-        converge(engine, wait_ready=1, state="enabled")
-    assert not engine.plugin("rclone:latest").enabled
-
-
 def test_a_way_back_that_failed_does_not_look_like_the_last_words_of_the_plugin():
     engine = FakeEngine(plugins=[plugin_inspect()])
     engine.log = ("cannot log in",)
@@ -527,6 +652,24 @@ def test_a_way_back_that_failed_does_not_look_like_the_last_words_of_the_plugin(
     engine.enable_plugin = enable
     with pytest.raises(VolumesError, match="  cannot log in\nBringing back what was before failed, too: Cannot enable"):
         converge(engine, settings={"RCLONE_VERBOSE": "2"})
+
+
+def test_a_secret_that_was_set_before_is_hidden_in_what_the_plugin_said():
+    engine = engine_with()
+    asked = []
+    engine.said_by = lambda _plugin_id, secrets: asked.append(set(secrets)) or ("no",)
+    engine.fail["enable_plugin"] = NO
+    with pytest.raises(VolumesError):
+        converge(engine, settings={"API_TOKEN": "new"})
+    assert asked == [{"s3cret", "new"}]
+
+
+def test_a_disabled_plugin_that_does_not_answer_after_enabling_is_disabled_again():
+    engine = engine_with(enabled=False)
+    engine.listing["rclone:latest"] = "no route to the array"
+    with pytest.raises(VolumesError, match=r"again as it was before"):
+        converge(engine, wait_ready=1)
+    assert not engine.plugin("rclone:latest").enabled
 
 
 def test_a_driver_that_answers_is_ready_and_one_that_needs_time_gets_it():
