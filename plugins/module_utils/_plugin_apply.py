@@ -17,6 +17,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._errors import (
     EngineUnreachableError,
     RefusedError,
     VolumesError,
+    sentence,
 )
 from ansible_collections.voltainer.volumes.plugins.module_utils._plan import Plan, Step
 from ansible_collections.voltainer.volumes.plugins.module_utils._plugin import Plugin
@@ -263,7 +264,8 @@ def _enable(change: Change, _step: Step) -> None:
     plugin = _there(change, "enable")
     try:
         engine.enable_plugin(change.name, wanted.enable_timeout)
-        if wanted.wait_ready:
+        # A CSI driver only answers the swarm.
+        if wanted.wait_ready and plugin.lists_volumes:
             _wait_ready(engine, change.name, wanted.wait_ready)
     except EngineError as exc:
         said = engine.said_by(plugin.id, _secrets(change, plugin))
@@ -336,9 +338,16 @@ def _undoing(change: Change) -> Iterator[None]:
         if second is not None:
             # What the plugin said stands on lines of its own; ours must not look like one of them.
             between = "\n" if "\n" in exc.why else ". "
-            why = f"{exc.why.rstrip()}{between}Bringing back what was before failed, too: {second}"
-            raise VolumesError(exc.what, why, exc.way_out, **exc.details) from exc
+            why = f"{exc.why.rstrip()}{between}Bringing back what was before failed, too: {second.what}: {second.why}"
+            raise VolumesError(exc.what, why, _way_on(change, exc, second), **exc.details) from exc
         raise VolumesError(exc.what, exc.why, f"{_told(change)}. {exc.way_out}".strip(), **exc.details) from exc
+
+
+def _way_on(change: Change, first: VolumesError, second: VolumesError) -> str:
+    """Return what can be done where a failure could not be undone."""
+    again = "The plugin may be disabled now: run the task again, which finishes the change or goes back"
+    ways = [first.way_out, second.way_out, again if change.noted or change.found.note else ""]
+    return " ".join(sentence(way) for way in dict.fromkeys(ways) if way)
 
 
 def _told(change: Change) -> str:
@@ -377,8 +386,6 @@ def _restore(change: Change) -> None:
         engine.set_plugin(change.name, settings)
     if start.enabled and (settings or not now.enabled):
         _enable_again(change, emptied=empties_args(settings, now.raw))
-    elif now.enabled and not start.enabled and not settings:
-        engine.disable_plugin(change.name, force=True)
     if change.noted or change.found.note:
         _unnote(change, Step("unnote", ""))
 

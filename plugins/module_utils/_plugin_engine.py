@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import replace
 from functools import cached_property
 from http import HTTPStatus
@@ -28,6 +28,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._errors import A
 from ansible_collections.voltainer.volumes.plugins.module_utils._plugin import Installed, Plugin
 from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_files import read
 from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_legacy import Legacy, legacy_plugins
+from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_lock import FOLDER, WAIT_SECONDS, locked
 from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_log import tail
 from ansible_collections.voltainer.volumes.plugins.module_utils._reference import Reference, parse_reference
 from ansible_collections.voltainer.volumes.plugins.module_utils._registry import Login, Pulled
@@ -156,6 +157,12 @@ class PluginEngine(Engine):
         # The ID is unique, so the file of that name is the plugin's. To ask the engine for its folder is one call more.
         found = read(_USUAL_ROOT, plugin.id) or read(self.data_root(), plugin.id) or Installed()
         return Installed(pinned or found.digest, found.sources)
+
+    def changing(self, name: str) -> AbstractContextManager[None]:
+        """Return a context in which no other task on this host changes the plugin. Raises RefusedError."""
+        if not self._transport.socket_path:
+            return nullcontext()
+        return locked(FOLDER, name, WAIT_SECONDS)
 
     def said_by(self, plugin_id: str, secrets: Iterable[str]) -> tuple[str, ...]:
         """Return the last lines that the plugin wrote, without secrets, where the engine's log can be read."""

@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import AlreadyThereError, EngineError
-from ansible_collections.voltainer.volumes.plugins.module_utils._plan import Outcome
+from ansible_collections.voltainer.volumes.plugins.module_utils._plan import Outcome, Plan
 from ansible_collections.voltainer.volumes.plugins.module_utils._plugin import Installed, Plugin, masked_inspect
 from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_apply import Change, apply_plugin
 from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_engine import PluginEngine
@@ -30,28 +30,54 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._settings import
 from ansible_collections.voltainer.volumes.plugins.module_utils._volume import LOCAL, PLUGIN_CHANGE
 
 
+@dataclass(frozen=True)
+class _Look:
+    """What was seen, and what follows from it."""
+
+    wanted: PluginWanted
+    found: PluginFound
+    plan: Plan
+
+
 def converge_plugin(engine: PluginEngine, wanted: PluginWanted, check_mode: bool) -> Outcome:
     """Bring one plugin to what is wanted, or in check mode only tell what would be done."""
-    there = engine.plugin(wanted.alias)
-    wanted = installed_as(wanted, there)
-    found = observe_plugin(engine, wanted, there)
-    plan = plan_plugin(wanted, found)
-    if not plan.steps or check_mode:
-        return Outcome(plan, _values(wanted, found.plugin, found, found.installed, ()))
-    change = Change(engine, wanted, found)
+    look = _look(engine, wanted)
+    if not look.plan.steps or check_mode:
+        return _outcome_of(look)
+    with engine.changing(wanted.alias):
+        return _change(engine, wanted)
+
+
+def _look(engine: PluginEngine, wanted: PluginWanted) -> _Look:
+    plugin = engine.plugin(wanted.alias)
+    wanted = installed_as(wanted, plugin)
+    found = observe_plugin(engine, wanted, plugin)
+    return _Look(wanted, found, plan_plugin(wanted, found))
+
+
+def _outcome_of(look: _Look) -> Outcome:
+    return Outcome(look.plan, _values(look.wanted, look.found.plugin, look.found, look.found.installed, ()))
+
+
+def _change(engine: PluginEngine, wanted: PluginWanted) -> Outcome:
+    # Once more: another task may have changed the plugin, and now have ended.
+    look = _look(engine, wanted)
+    if not look.plan.steps:
+        return _outcome_of(look)
+    change = Change(engine, look.wanted, look.found)
     try:
-        apply_plugin(change, plan)
+        apply_plugin(change, look.plan)
     except AlreadyThereError:
         # The engine goes on with the pull of a task that was killed (20.10 to 28.5): what it made is there now.
-        if found.plugin is not None or engine.plugin(wanted.alias) is None:
+        if look.found.plugin is not None or engine.plugin(wanted.alias) is None:
             raise
-        return converge_plugin(engine, wanted, check_mode)
+        return _change(engine, wanted)
     plugin = engine.plugin(wanted.alias)
     # The engine's files have the digest of a plugin that was changed at once.
     installed = engine.installed(plugin) if plugin else Installed()
-    told = replace(plan, warnings=(*plan.warnings, *change.warnings))
     installed = replace(installed, digest=installed.digest or change.digest)
-    return Outcome(told, _values(wanted, plugin, found, installed, change.log))
+    told = replace(look.plan, warnings=(*look.plan.warnings, *change.warnings))
+    return Outcome(told, _values(look.wanted, plugin, look.found, installed, change.log))
 
 
 def observe_plugin(engine: PluginEngine, wanted: PluginWanted, plugin: Plugin | None) -> PluginFound:

@@ -75,6 +75,7 @@ options:
       - Settings of the plugin by name. These are its environment variables (C(DEBUG)), its arguments (C(args)), the
         sources of its mounts (C(config.source)) and the paths of its devices (C(fuse.path)).
       - Numbers and booleans become strings (V(true), not V(True)), a list becomes the words of the arguments.
+        A string of arguments is divided at its spaces only; quotes are words like others.
       - Settings that are not named keep their value, also through an upgrade; O(settings_exact) changes that. One that
         the plugin does not have, or that cannot be set, is an error. For a version that is not yet installed this is
         known only after the pull, so not in check mode; the plugin then stays as it was.
@@ -132,7 +133,7 @@ options:
   wait_ready:
     description:
       - How many seconds the driver has to list its volumes after it was enabled. Where it does not, the change is
-        taken back. V(0) does not ask it.
+        taken back. V(0) does not ask it. A CSI driver is not asked.
     type: int
     default: 0
   debug:
@@ -140,6 +141,9 @@ options:
       - Without effect. C(community.docker.docker_plugin) returns more when it is set; this module always does.
     type: bool
     default: false
+notes:
+  - Of several tasks on one host that change the same plugin at once, one waits for the other, where they run as root
+    over the engine's socket. Elsewhere, let only one task at a time change a plugin.
 seealso:
   - module: voltainer.volumes.docker_volume_plugin_x_info
   - module: voltainer.volumes.docker_volume_x
@@ -274,7 +278,7 @@ volumes:
   elements: str
   sample: [reports]
 plugin_log:
-  description: What the plugin itself last wrote, oldest first, secrets hidden.
+  description: What the plugin itself last wrote, oldest first, the values of its secret settings hidden.
   returned: when the plugin did not come up, and the engine's log can be read where the module runs
   type: list
   elements: str

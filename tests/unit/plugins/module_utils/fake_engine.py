@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import copy
+from contextlib import contextmanager
 
 from ansible_collections.voltainer.volumes.plugins.module_utils._engine import Listing, Node
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import EngineError
@@ -124,6 +125,7 @@ class FakeEngine:
         self.digests_known = True
         self.digest_pulls = True
         self.log = ()
+        self.meanwhile = []
         self.legacy = ["local"]
         self.files = []
         self.timeout = 60
@@ -202,6 +204,13 @@ class FakeEngine:
 
     def legacy_files(self):
         return tuple(self.files)
+
+    @contextmanager
+    def changing(self, name):
+        """As while another task changes the plugin: `meanwhile` is what that task does."""
+        for change in self.meanwhile:
+            change(self)
+        yield
 
     def said_by(self, plugin_id, secrets):
         return tuple(line for line in self.log if not any(secret in line for secret in secrets))

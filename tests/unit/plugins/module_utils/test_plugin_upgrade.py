@@ -731,6 +731,42 @@ def test_what_is_said_to_be_there_and_is_not_is_an_error():
         converge(engine)
 
 
+@pytest.mark.parametrize("other", [{"remote": NEXT}, {"remote": NEXT, "settings": {"RCLONE_VERBOSE": "7"}}])
+def test_what_another_task_does_first_is_seen(other):
+    engine = engine_with()
+
+    def meanwhile(busy):
+        busy.meanwhile = []
+        converge(busy, **other)
+
+    engine.meanwhile = [meanwhile]
+    outcome = converge(engine, remote=NEXT)
+    assert verbs(outcome) == []
+    assert outcome.values["reference"] == NEXT
+    assert leftovers(engine) == []
+
+
+def test_what_to_do_is_said_where_a_failure_could_not_be_undone():
+    engine = engine_with()
+    engine.fail["enable_plugin"] = [NO, EngineUnreachableError("Cannot enable", "it went away", "Start the engine")]
+    with pytest.raises(VolumesError) as caught:
+        converge(engine, remote=NEXT, state="present")
+    told = (
+        "Do something. Start the engine. The plugin may be disabled now: run the task again, which finishes the change"
+    )
+    assert told in str(caught.value)
+    assert str(caught.value).count("Start the engine") == 1
+
+
+def test_a_csi_driver_is_not_waited_for():
+    raw = plugin_inspect(Enabled=False)
+    raw["Config"]["Interface"] = {"Types": ["docker.csinode/1.0"]}
+    engine = FakeEngine(plugins=[raw])
+    engine.listing["rclone:latest"] = "no such driver"
+    converge(engine, wait_ready=1, state="enabled")
+    assert engine.plugin("rclone:latest").enabled
+
+
 def test_secrets_are_in_no_note():
     engine = engine_with()
     alive = kill_at(engine, 3)
