@@ -259,8 +259,8 @@ def _plan_remove(wanted: PluginWanted, plugin: Plugin, found: PluginFound) -> Pl
         # and nobody can list the volumes of a disabled plugin (26.1.5).
         warnings += (
             f"The plugin '{plugin.name}' is disabled, so its volumes cannot be listed. If it has any, they keep their"
-            " data and their names, and can be reached again only with the plugin installed under the same name. Before its"
-            " next start, the engine may refuse the removal for them",
+            " data and their names, and can be reached again only with the plugin installed under the same name. Before"
+            " its next start, the engine may refuse the removal for them",
         )
     steps = (
         *((Step("disable", f"Disable the plugin '{plugin.name}'"),) if plugin.enabled else ()),
