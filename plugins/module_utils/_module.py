@@ -120,10 +120,13 @@ def _keep_secret(module: AnsibleModule, option: SecretsOf) -> None:
 
     With all of them, every "1" and "true" in a result would be blotted out.
     """
+    others = [one for one, spec in module.argument_spec.items() if spec.get("no_log") and one != option.values]
     of_task = module.params[option.keys]
     holders = [module.params, *((module.params[option.items] or ()) if option.items else ())]
     for holder in holders:
         module.no_log_values.difference_update(leaves(holder[option.values] or {}))
+    # What is no secret among them may be the password of another option.
+    module.no_log_values.update(value for one in others for value in leaves(module.params[one]) if value)
     # Only now: what is no secret in one item may be one in another.
     for holder in holders:
         listed = of_task if holder[option.keys] is None else holder[option.keys]

@@ -152,16 +152,15 @@ def _try(change: Change, _step: Step) -> None:
     """Pull the new version under another name, so that nearly all that can fail does so while the plugin still runs."""
     engine, note, old = change.engine, _start(change), change.found.plugin
     _remove_trial(change, note)
-    try:
-        change.pulled(_pull_trial(change, note))
-        trial = engine.plugin(note.trial)
-        if trial is None or old is None:
-            raise EngineError(f"Cannot try the plugin '{change.remote}'", "it is gone: somebody else removed it")
-        _check_pulled(change, trial, f"Cannot upgrade the plugin '{change.name}' to '{change.remote}'")
-        change.sources = sources_of(trial.raw)
-        _warn_of_loss(change, old, trial)
-    finally:
-        _remove_trial(change, note)
+    change.pulled(_pull_trial(change, note))
+    trial = engine.plugin(note.trial)
+    if trial is None or old is None:
+        raise EngineError(f"Cannot try the plugin '{change.remote}'", "it is gone: somebody else removed it")
+    _check_pulled(change, trial, f"Cannot upgrade the plugin '{change.name}' to '{change.remote}'")
+    change.sources = sources_of(trial.raw)
+    _warn_of_loss(change, old, trial)
+    # On a failure it goes with the note.
+    _remove_trial(change, note)
 
 
 def _pull_trial(change: Change, note: Note, tries: int = 3) -> Pulled:

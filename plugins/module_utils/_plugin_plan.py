@@ -351,7 +351,9 @@ def _warnings(
 ) -> tuple[str, ...]:
     if not upgrade:
         emptied = empties_args(changes, plugin.raw)
-        return _granted_warnings(wanted, plugin) + ((f"Plugin '{plugin.name}': {NO_EMPTY_ARGS}",) if emptied else ())
+        return _granted_warnings(wanted, plugin, found) + (
+            (f"Plugin '{plugin.name}': {NO_EMPTY_ARGS}",) if emptied else ()
+        )
     asked, approved = from_engine(found.offered), approved_by(wanted, found)
     if unapproved(asked, approved):
         raise not_approved(f"Cannot upgrade the plugin '{plugin.name}' to '{wanted.remote}'", asked, approved)
@@ -373,10 +375,14 @@ def _privilege_warnings(wanted: PluginWanted, asked: tuple[Privilege, ...], appr
     return ()
 
 
-def _granted_warnings(wanted: PluginWanted, plugin: Plugin) -> tuple[str, ...]:
+def _granted_warnings(wanted: PluginWanted, plugin: Plugin, found: PluginFound) -> tuple[str, ...]:
+    """Return a warning where the plugin has more than is approved. Raise RefusedError where the task would start it."""
     if not isinstance(wanted.approved, tuple):
         return ()
     beyond = unapproved(from_config(plugin.raw["Config"], fixed_only=True), wanted.approved)
     if not beyond:
         return ()
+    if enabled_after(wanted, found) and found.start and not found.start.enabled:
+        asked = from_config(plugin.raw["Config"], sources=found.installed.sources)
+        raise not_approved(f"Cannot enable the plugin '{plugin.name}'", asked, wanted.approved)
     return (f"The installed plugin '{plugin.name}' has privileges that the task does not approve:\n{as_yaml(beyond)}",)

@@ -45,6 +45,7 @@ options:
   plugin_name:
     description:
       - What O(remote) is in C(community.docker.docker_plugin). Tasks for that module work with this one unchanged.
+      - As there, it may also be the local name of an installed plugin, where O(alias) is not given.
       - As there, everything that the plugin asks for is granted where O(privileges) is not given; here a warning lists
         it. An upgrade that asks for more than the installed version has is refused all the same.
     type: str
@@ -53,7 +54,7 @@ options:
       - V(present) installs the plugin; a fresh one stays disabled, an enabled one stays enabled.
       - V(enabled) installs it and enables it.
       - V(disabled) installs it and disables it.
-      - V(absent) disables and removes it. Refused while it has volumes.
+      - V(absent) disables and removes it. Refused while it has volumes, or does not tell which it has.
       - V(enable) and V(disable) are the words of C(community.docker.docker_plugin) for V(enabled) and V(disabled).
     type: str
     choices: [present, absent, enabled, disabled, enable, disable]
@@ -104,6 +105,7 @@ options:
         it asks for, which is then listed in a warning.
       - Where it asks for more, the task fails before anything is pulled, and prints what it asks for, ready to paste
         here. So does an upgrade.
+      - An installed plugin that has more is not enabled; where it is enabled already, a warning lists what is beyond.
       - Where the option is left out, nothing is approved.
     type: raw
   force:

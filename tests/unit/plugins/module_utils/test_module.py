@@ -171,6 +171,14 @@ def test_secret_settings_are_neither_returned_nor_logged_and_other_values_are(ru
     assert result["reference"] == INSTALL["remote"]
 
 
+def test_a_password_is_hidden_where_a_setting_has_the_same_value(run):
+    login = {"registry_username": "me", "registry_password": "hunter2"}
+    _code, result = run(
+        docker_volume_plugin_x, FakeEngine(), **INSTALL, **login, settings={"RCLONE_VERBOSE": "hunter2"}
+    )
+    assert "hunter2" not in json.dumps(result)
+
+
 def test_the_secrets_of_an_item_are_hidden_where_the_task_has_their_values(run):
     options = {"remote": "hunter2", "size": "1g"}
     engine = FakeEngine()

@@ -191,6 +191,21 @@ def test_an_installed_plugin_with_more_than_approved_is_told():
     assert converge(FakeEngine(plugins=[plugin]), privileges=None).plan.warnings == ()
 
 
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_an_installed_plugin_with_more_than_approved_is_not_started(check_mode):
+    plugin = plugin_inspect(Enabled=False)
+    plugin["Config"]["PidHost"] = True
+    plugin["Config"]["Mounts"][0]["Source"] = "/srv/rclone"
+    engine = FakeEngine(plugins=[plugin])
+    with pytest.raises(
+        RefusedError, match=r"(?s)Cannot enable the plugin 'rclone:latest'.*host pid namespace"
+    ) as caught:
+        converge(engine, check_mode)
+    assert caught.value.details["privileges_not_approved"] == [{"name": "host pid namespace", "value": ["true"]}]
+    assert engine.calls == []
+    assert "host pid namespace" in converge(engine, check_mode, state="present").plan.warnings[0]
+
+
 def test_where_a_mount_was_set_to_is_no_privilege_that_was_not_approved():
     plugin = plugin_inspect()
     plugin["Config"]["Mounts"][0]["Source"] = "/srv/rclone"

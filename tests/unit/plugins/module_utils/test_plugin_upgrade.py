@@ -353,6 +353,19 @@ def test_the_way_back_to_a_tag_that_moved_unseen_grants_no_more_than_before(appr
     assert engine.plugin("rclone:latest").enabled is approved
 
 
+def test_what_a_trial_failed_with_is_told_even_where_it_cannot_be_removed():
+    engine = engine_with()
+    engine.contents[NEXT_DIGEST] = next_version(PidHost=True)
+    engine.fail["remove_plugin"] = NO
+    with pytest.raises(VolumesError, match=r"(?s)host pid namespace.*failed, too: Cannot do it"):
+        converge(engine, remote=NEXT)
+    assert engine.plugin("rclone:latest").enabled
+    assert len(leftovers(engine)) == 2
+    with pytest.raises(VolumesError, match=r"(?s)host pid namespace.*as it was before"):
+        converge(engine, remote=NEXT)
+    assert leftovers(engine) == []
+
+
 def test_a_plugin_that_is_gone_is_not_said_to_be_as_before():
     engine = engine_with()
     engine.disable_plugin = lambda name, force=False: engine.plugins_by_name.pop(name)
