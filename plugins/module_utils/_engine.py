@@ -24,6 +24,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._errors import (
     EngineError,
     EngineUnreachableError,
     InvalidInputError,
+    UnansweredError,
 )
 from ansible_collections.voltainer.volumes.plugins.module_utils._reference import driver_key
 from ansible_collections.voltainer.volumes.plugins.module_utils._transport import (
@@ -270,9 +271,9 @@ def told(what: str, seconds: float) -> Iterator[None]:
         raise broken(what, exc) from exc
 
 
-def unanswered(what: str, seconds: float) -> EngineError:
+def unanswered(what: str, seconds: float) -> UnansweredError:
     """Return the error for an engine that did not answer in time."""
-    return EngineError(
+    return UnansweredError(
         what,
         f"the engine did not answer within {round(seconds, 1):g} seconds",
         "Look at the engine's log: a driver or a registry may hang. The option 'timeout' gives more time",

@@ -60,6 +60,10 @@ class EngineError(VolumesError):
         self.status = status
 
 
+class UnansweredError(EngineError):
+    """The engine did not answer in time. It may go on with what it was asked for."""
+
+
 class AlreadyThereError(EngineError):
     """What was to be made is there meanwhile, by somebody else or by what the engine did for a task that was killed."""
 

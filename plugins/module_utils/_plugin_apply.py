@@ -16,6 +16,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._errors import (
     EngineError,
     EngineUnreachableError,
     RefusedError,
+    UnansweredError,
     VolumesError,
     sentence,
 )
@@ -56,6 +57,11 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._settings import
 )
 from ansible_collections.voltainer.volumes.plugins.module_utils._volume import LOCAL
 
+_GOES_ON = (
+    "The engine may go on with the upgrade, and the plugin is disabled meanwhile. Run the task again, which finishes"
+    " the change or goes back"
+)
+
 # How long between two looks whether a driver answers.
 _PAUSE_SECONDS = 0.5
 
@@ -64,7 +70,8 @@ _PAUSE_SECONDS = 0.5
 class Change:
     """One change of one plugin, and what came of it so far: what the registry told, and what the reader must know.
 
-    `sources` are the defaults of the mounts and devices of the version that was tried.
+    `sources` are the defaults of the mounts and devices of the version that was tried. `uncertain` says that nobody
+    knows whether the engine goes on with the upgrade.
     """
 
     engine: PluginEngine
@@ -75,6 +82,7 @@ class Change:
     warnings: tuple[str, ...] = ()
     sources: Mapping[str, str] | None = None
     upgraded: bool = False
+    uncertain: bool = False
     noted: bool = False
 
     @property
@@ -208,7 +216,11 @@ def _disable(change: Change, _step: Step) -> None:
 
 def _upgrade(change: Change, _step: Step) -> None:
     engine, wanted = change.engine, change.wanted
-    change.pulled(engine.upgrade_plugin(change.name, change.remote, change.found.offered, wanted.login))
+    try:
+        change.pulled(engine.upgrade_plugin(change.name, change.remote, change.found.offered, wanted.login))
+    except (EngineUnreachableError, UnansweredError):
+        change.uncertain = True
+        raise
     change.upgraded = True
     plugin, start = _there(change, "upgrade"), _start(change)
     _check_pulled(change, plugin, f"Cannot upgrade the plugin '{change.name}' to '{change.remote}'")
@@ -331,6 +343,10 @@ def _undoing(change: Change) -> Iterator[None]:
     try:
         yield
     except Exception as exc:
+        if change.uncertain and isinstance(exc, VolumesError):
+            # The engine goes on with an upgrade when the client is gone (20.10 to 28.5). To enable the plugin now could
+            # let its version change while it runs; the note brings the next task onto the right way.
+            raise VolumesError(exc.what, exc.why, f"{_GOES_ON}. {exc.way_out}".strip(), **exc.details) from exc
         second = _restore_error(change)
         if not isinstance(exc, VolumesError):
             raise

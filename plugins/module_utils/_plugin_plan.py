@@ -228,8 +228,7 @@ def _plan_change(wanted: PluginWanted, plugin: Plugin, found: PluginFound) -> Pl
     if upgrade and wanted.remote:
         after["reference"] = wanted.remote.recorded
         after["privileges"] = [privilege.as_result() for privilege in from_engine(found.offered)]
-    # State "enabled" needs no note of what was before a mere change of settings.
-    noted = found.note is None and (upgrade or (stop and enabled and wanted.state == "present"))
+    noted = found.note is None and (upgrade or (stop and enabled))
     steps = (
         *_upgrade_steps(wanted, plugin, upgrade, stop=stop, noted=noted),
         *_set_steps(wanted, changes, again=upgrade),

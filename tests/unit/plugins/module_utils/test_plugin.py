@@ -100,7 +100,7 @@ def test_the_name_that_the_engine_will_know(remote, alias, name):
         (True, "present", None, []),
         (True, "present", {"args": ""}, []),
         (True, "present", {"args": "-v"}, ["note", "disable", "set", "enable", "unnote"]),
-        (True, "enabled", {"args": "-v"}, ["disable", "set", "enable"]),
+        (True, "enabled", {"args": "-v"}, ["note", "disable", "set", "enable", "unnote"]),
         (True, "disabled", {"args": "-v"}, ["disable", "set"]),
         (True, "disabled", None, ["disable"]),
         (True, "absent", None, ["disable", "remove"]),
@@ -372,7 +372,7 @@ def test_volumes_that_nobody_has_mounted_do_not_hinder_a_change_of_settings():
         containers=[container("old", "reports", "rclone:latest", "exited")],
     )
     converge(engine, settings={"args": "-v"})
-    assert engine.calls[:2] == [("disable_plugin", "rclone:latest", False), ("disable_plugin", "rclone:latest", True)]
+    assert engine.calls[1:3] == [("disable_plugin", "rclone:latest", False), ("disable_plugin", "rclone:latest", True)]
     assert engine.plugin("rclone:latest").enabled
 
 
