@@ -71,7 +71,7 @@ class Change:
     """One change of one plugin, and what came of it so far: what the registry told, and what the reader must know.
 
     `sources` are the defaults of the mounts and devices of the version that was tried. `uncertain` says that nobody
-    knows whether the engine goes on with the upgrade.
+    knows whether the engine goes on with the upgrade. `back` is what the plugin was brought back from.
     """
 
     engine: PluginEngine
@@ -84,6 +84,7 @@ class Change:
     upgraded: bool = False
     uncertain: bool = False
     noted: bool = False
+    back: str = ""
 
     @property
     def name(self) -> str:
@@ -370,7 +371,7 @@ def _told(change: Change) -> str:
     if start is None:
         return "The plugin was removed again"
     if change.upgraded:
-        return f"The plugin is again as it was before, '{start.reference}'"
+        return f"The plugin is again as it was before, '{change.back or start.reference}'"
     return "The plugin is again as it was before"
 
 
@@ -425,6 +426,7 @@ def _downgrade(change: Change, now: Plugin, start: Note) -> Plugin:
     if now.enabled:
         engine.disable_plugin(change.name, force=True)
     engine.upgrade_plugin(change.name, before, offered, login)
+    change.back = before.recorded
     return _there(change, "bring back")
 
 
