@@ -226,6 +226,8 @@ def _plan_change(wanted: PluginWanted, plugin: Plugin, found: PluginFound) -> Pl
         "settings": mask({**current_settings(plugin.raw), **changes}, wanted.secret_settings),
     }
     if upgrade and wanted.remote:
+        had = from_config(plugin.raw["Config"], sources=found.installed.sources)
+        before["privileges"] = [privilege.as_result() for privilege in had]
         after["reference"] = wanted.remote.recorded
         after["privileges"] = [privilege.as_result() for privilege in from_engine(found.offered)]
     noted = found.note is None and (upgrade or (stop and enabled))

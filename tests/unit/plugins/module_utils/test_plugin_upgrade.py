@@ -20,7 +20,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._errors import (
 )
 
 from .fake_engine import DIGEST, RCLONE, RCLONE_PRIVILEGES, FakeEngine, container, plugin_inspect
-from .test_plugin import REMOTE, VOLUME, converge, names, verbs
+from .test_plugin import APPROVED, REMOTE, VOLUME, converge, names, verbs
 
 NEXT = REMOTE.replace(":1.0", ":1.1")
 NEXT_DIGEST = "sha256:" + "2" * 64
@@ -141,6 +141,8 @@ def test_an_upgrade_in_check_mode_for_real_and_again(enabled, state, expected):
     assert engine.calls == []
     real = converge(engine, remote=NEXT, state=state)
     assert verbs(real) == expected
+    # A mount that was set to another place is no other privilege.
+    assert check.plan.before["privileges"] == check.plan.after["privileges"] == APPROVED
     plugin = engine.plugin("rclone:latest")
     assert plugin.id == RCLONE["Id"]
     assert plugin.reference == NEXT == real.values["reference"]
