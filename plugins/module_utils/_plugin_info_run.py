@@ -25,7 +25,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._reference impor
 )
 from ansible_collections.voltainer.volumes.plugins.module_utils._registry import Login, parse_login
 from ansible_collections.voltainer.volumes.plugins.module_utils._volume import LOCAL, PLUGIN_CHANGE
-from ansible_collections.voltainer.volumes.plugins.module_utils._volume_filter import named, parse_texts
+from ansible_collections.voltainer.volumes.plugins.module_utils._volume_filter import condition, named
 
 # Drivers that are asked at the same time.
 _THREADS = 16
@@ -68,13 +68,9 @@ def parse_plugin_info(params: Mapping[str, Any]) -> PluginInfoWanted:
             "To filter by names, use 'filters.name'",
         )
     names = filters.get("name")
-    if names is not None and not names:
-        raise InvalidInputError(
-            "The option 'filters.name' is an empty list", "it says nothing", "Leave it out, or give a value"
-        )
     return PluginInfoWanted(
         name=None if params["name"] is None else parse_alias(params["name"], "name"),
-        names=parse_texts("filters.name", names or ()),
+        names=() if names is None else condition("name", names),
         kind=filters.get("kind"),
         enabled=filters.get("enabled"),
         check_registry=params["check_registry"],

@@ -60,9 +60,9 @@ class PluginFound:
     @property
     def start(self) -> Note | None:
         """What the plugin was before its change: also before one that was killed on the way."""
-        if self.note and self.plugin and self.note.plugin_id == self.plugin.id:
-            return self.note
-        return note_of(self.plugin, self.installed) if self.plugin else None
+        if self.plugin is None:
+            return None
+        return self.note or note_of(self.plugin, self.installed)
 
 
 def asks_registry(wanted: PluginWanted, found: PluginFound) -> bool:

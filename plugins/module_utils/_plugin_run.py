@@ -41,9 +41,8 @@ class _Look:
 
 def converge_plugin(engine: PluginEngine, wanted: PluginWanted, check_mode: bool) -> Outcome:
     """Bring one plugin to what is wanted, or in check mode only tell what would be done."""
-    look = _look(engine, wanted)
-    if not look.plan.steps or check_mode:
-        return _outcome_of(look)
+    if check_mode:
+        return _outcome_of(_look(engine, wanted))
     with engine.changing(wanted.alias):
         return _change(engine, wanted)
 
@@ -60,7 +59,6 @@ def _outcome_of(look: _Look) -> Outcome:
 
 
 def _change(engine: PluginEngine, wanted: PluginWanted) -> Outcome:
-    # Once more: another task may have changed the plugin, and now have ended.
     look = _look(engine, wanted)
     if not look.plan.steps:
         return _outcome_of(look)

@@ -60,7 +60,7 @@ class VolumeFilter:
 
 def parse_filter(filters: Mapping[str, Any] | None) -> VolumeFilter:
     """Return the filter that the option `filters` asks for. Raises InvalidInputError for what says nothing."""
-    given = {key: _condition(key, value) for key, value in (filters or {}).items() if isinstance(value, list)}
+    given = {key: condition(key, value) for key, value in (filters or {}).items() if isinstance(value, list)}
     return VolumeFilter(
         names=given.get("name", ()),
         drivers=tuple(map(driver_key, given.get("driver", ()))),
@@ -129,7 +129,8 @@ def _has(labels: Mapping[str, str], label: str) -> bool:
     return key in labels and (not equals or labels[key] == value)
 
 
-def _condition(key: str, texts: list[str]) -> tuple[str, ...]:
+def condition(key: str, texts: list[str]) -> tuple[str, ...]:
+    """Return the texts of a condition `key` in the option `filters`. Raises InvalidInputError for what says nothing."""
     if not texts:
         # It must not mean the same as no condition: "these names", and it is none of them.
         raise InvalidInputError(

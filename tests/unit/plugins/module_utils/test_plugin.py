@@ -378,7 +378,7 @@ def test_volumes_that_nobody_has_mounted_do_not_hinder_a_change_of_settings():
 
 def test_a_plugin_is_not_forced_to_stop_where_a_container_came_in_between():
     engine = FakeEngine(plugins=[plugin_inspect()], volumes=[VOLUME])
-    looks = iter([[], [], [container("late", "reports", "rclone:latest")]])
+    looks = iter([[], [container("late", "reports", "rclone:latest")]])
     engine.users_of_driver = lambda driver: uses_of_driver(next(looks), driver)
     with pytest.raises(VolumesError, match=r"late .running, read-write at /data.*again as it was") as caught:
         converge(engine, state="disabled")
