@@ -19,6 +19,8 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._secrets import 
 Wanted = TypeVar("Wanted")
 AnyEngine = TypeVar("AnyEngine")
 
+_NOT_SHOWN = "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"  # Ansible's own word for it
+
 CONNECTION_SPEC: dict[str, dict[str, Any]] = {
     "docker_host": {
         "type": "str",
@@ -60,12 +62,19 @@ class SecretsOf:
     items: str | None = None
 
 
+@dataclass(frozen=True)
+class ContentsOf:
+    """A list option whose items have a secret `content`: nothing of it is shown, and no secret in it anywhere else."""
+
+    items: str
+
+
 def run_module(
     spec: Mapping[str, Mapping[str, Any]],
     parse: Callable[[Mapping[str, Any]], Wanted],
     converge: Callable[[AnyEngine, Wanted, bool], Outcome | Facts],
     connect: Callable[[Connection], AnyEngine],
-    secrets: Iterable[SecretsOf] = (),
+    secrets: Iterable[SecretsOf | ContentsOf] = (),
     **rules: Any,
 ) -> None:
     """Run a module: `parse` its options, `connect`, `converge` (engine, wanted, check mode), exit with the outcome.
@@ -79,10 +88,10 @@ def run_module(
         required_together=[("client_cert", "client_key")],
         **rules,
     )
-    for option in secrets:
-        _keep_secret(module, option)
+    params = dict(module.params)
+    _keep_secrets(module, secrets)
     try:
-        wanted = parse(module.params)
+        wanted = parse(params)
         outcome = converge(connect(_connection(module.params)), wanted, module.check_mode)
     except SdkMissingError as exc:
         library = "docker (Docker SDK for Python: python3-docker on Debian)"
@@ -115,12 +124,39 @@ def _warn(module: AnsibleModule, warnings: Iterable[str]) -> None:
         module.warn(warning)
 
 
-def _keep_secret(module: AnsibleModule, option: SecretsOf) -> None:
-    """Narrow `no_log` from all values of a dict to the secret ones.
+def _keep_secrets(module: AnsibleModule, options: Iterable[SecretsOf | ContentsOf]) -> None:
+    """Narrow `no_log` from all that secret options hold to what is secret.
 
-    With all of them, every "1" and "true" in a result would be blotted out.
+    With all of it, every "1" and "true" in a result would be blotted out.
     """
-    others = [one for one, spec in module.argument_spec.items() if spec.get("no_log") and one != option.values]
+    options = list(options)
+    contents = {option.items for option in options if isinstance(option, ContentsOf)}
+    inside = {secret for name in contents for secret in _taken_out(module, name)}
+    for option in options:
+        if isinstance(option, SecretsOf):
+            _keep_secret(module, option, contents)
+    # Only now: what is no secret elsewhere may be one in a content.
+    module.no_log_values.update(inside)
+
+
+def _taken_out(module: AnsibleModule, name: str) -> set[str]:
+    """Take the contents of an option out of what is returned as the task's arguments; return the secrets in them."""
+    entries = module.params[name]
+    if not entries:
+        return set()
+    # Not for every task: it brings the readers of all formats along.
+    from ansible_collections.voltainer.volumes.plugins.module_utils import _plugin_config  # noqa: PLC0415
+
+    module.no_log_values.difference_update(leaves(entries))
+    module.params[name] = [
+        {**entry, **({} if entry.get("content") is None else {"content": _NOT_SHOWN})} for entry in entries
+    ]
+    return _plugin_config.secrets_of(entries)
+
+
+def _keep_secret(module: AnsibleModule, option: SecretsOf, contents: Iterable[str]) -> None:
+    aside = {option.values, *contents}
+    others = [one for one, spec in module.argument_spec.items() if spec.get("no_log") and one not in aside]
     of_task = module.params[option.keys]
     holders = [module.params, *((module.params[option.items] or ()) if option.items else ())]
     for holder in holders:
