@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -74,7 +74,7 @@ def run_module(
     parse: Callable[[Mapping[str, Any]], Wanted],
     converge: Callable[[AnyEngine, Wanted, bool], Outcome | Facts],
     connect: Callable[[Connection], AnyEngine],
-    secrets: Iterable[SecretsOf | ContentsOf] = (),
+    secrets: Sequence[SecretsOf | ContentsOf] = (),
     **rules: Any,
 ) -> None:
     """Run a module: `parse` its options, `connect`, `converge` (engine, wanted, check mode), exit with the outcome.
@@ -124,19 +124,31 @@ def _warn(module: AnsibleModule, warnings: Iterable[str]) -> None:
         module.warn(warning)
 
 
-def _keep_secrets(module: AnsibleModule, options: Iterable[SecretsOf | ContentsOf]) -> None:
+def _keep_secrets(module: AnsibleModule, options: Sequence[SecretsOf | ContentsOf]) -> None:
     """Narrow `no_log` from all that secret options hold to what is secret.
 
     With all of it, every "1" and "true" in a result would be blotted out.
     """
-    options = list(options)
-    contents = {option.items for option in options if isinstance(option, ContentsOf)}
+    dicts = [option for option in options if isinstance(option, SecretsOf)]
+    contents = [option.items for option in options if isinstance(option, ContentsOf)]
+    aside = {*contents, *(option.values for option in dicts)}
     inside = {secret for name in contents for secret in _taken_out(module, name)}
-    for option in options:
-        if isinstance(option, SecretsOf):
-            _keep_secret(module, option, contents)
-    # Only now: what is no secret elsewhere may be one in a content.
+    for option in dicts:
+        for holder in _holders(module, option):
+            module.no_log_values.difference_update(leaves(holder[option.values] or {}))
+    # Only now: what is no secret in one option or item may be one in another, or the password of a third.
+    others = [one for one, spec in module.argument_spec.items() if spec.get("no_log") and one not in aside]
+    module.no_log_values.update(value for one in others for value in leaves(module.params[one]) if value)
+    for option in dicts:
+        for holder in _holders(module, option):
+            listed = module.params[option.keys] if holder[option.keys] is None else holder[option.keys]
+            values = module.params[option.values] if holder[option.values] is None else holder[option.values]
+            module.no_log_values.update(secret_values(values or {}, listed or ()))
     module.no_log_values.update(inside)
+
+
+def _holders(module: AnsibleModule, option: SecretsOf) -> list[Mapping[str, Any]]:
+    return [module.params, *((module.params[option.items] or ()) if option.items else ())]
 
 
 def _taken_out(module: AnsibleModule, name: str) -> set[str]:
@@ -152,22 +164,6 @@ def _taken_out(module: AnsibleModule, name: str) -> set[str]:
         {**entry, **({} if entry.get("content") is None else {"content": _NOT_SHOWN})} for entry in entries
     ]
     return _plugin_config.secrets_of(entries)
-
-
-def _keep_secret(module: AnsibleModule, option: SecretsOf, contents: Iterable[str]) -> None:
-    aside = {option.values, *contents}
-    others = [one for one, spec in module.argument_spec.items() if spec.get("no_log") and one not in aside]
-    of_task = module.params[option.keys]
-    holders = [module.params, *((module.params[option.items] or ()) if option.items else ())]
-    for holder in holders:
-        module.no_log_values.difference_update(leaves(holder[option.values] or {}))
-    # What is no secret among them may be the password of another option.
-    module.no_log_values.update(value for one in others for value in leaves(module.params[one]) if value)
-    # Only now: what is no secret in one item may be one in another.
-    for holder in holders:
-        listed = of_task if holder[option.keys] is None else holder[option.keys]
-        values = module.params[option.values] if holder[option.values] is None else holder[option.values]
-        module.no_log_values.update(secret_values(values or {}, listed or ()))
 
 
 def _connection(params: Mapping[str, Any]) -> Connection:

@@ -114,12 +114,13 @@ class Change:
 
 def apply_plugin(change: Change, plan: Plan) -> None:
     """Carry the plan out. Raises VolumesError, with the plugin as it was before wherever that can be."""
-    steps = [step for step in plan.steps if step.verb != "forget"]
-    if steps:
-        _apply_undoing(change, steps)
+    undone = [step for step in plan.steps if step.verb != "forget"]
+    if undone:
+        _apply_undoing(change, undone)
     # Only once the plugin is gone, which nobody can take back.
-    for step in plan.steps[len(steps) :]:
-        _apply(change, step)
+    for step in plan.steps:
+        if step.verb == "forget":
+            _apply(change, step)
 
 
 def _apply_undoing(change: Change, steps: list[Step]) -> None:

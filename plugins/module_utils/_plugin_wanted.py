@@ -85,7 +85,7 @@ def parse_plugin(params: Mapping[str, Any]) -> PluginWanted:
         login=parse_login(params["registry_username"], params["registry_password"]),
         config_files=_config_files(params),
         on_change=params["on_change"],
-        canary=_canary(params["canary"]),
+        canary=_canary(params["canary_options"]) if params["canary"] else None,
     )
     if wanted.confirmed not in {None, wanted.alias}:
         raise InvalidInputError(
@@ -116,12 +116,10 @@ def _config_files(params: Mapping[str, Any]) -> tuple[ConfigFile, ...]:
     return _plugin_config.parse_config_files(params["config_files"], removed=params["state"] == "absent")
 
 
-def _canary(given: Mapping[str, Any] | None) -> Canary | None:
-    if given is None:
-        return None
+def _canary(options: Mapping[str, Any] | None) -> Canary:
     from ansible_collections.voltainer.volumes.plugins.module_utils import _plugin_canary  # noqa: PLC0415
 
-    return _plugin_canary.Canary(option_strings("canary.driver_options", given["driver_options"]) or {})
+    return _plugin_canary.Canary(option_strings("canary_options", options) or {})
 
 
 def _emptied(values: Mapping[str, Any] | None) -> dict[str, Any] | None:

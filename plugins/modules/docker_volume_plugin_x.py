@@ -95,7 +95,7 @@ options:
     default: false
   secret_settings:
     description:
-      - Names in O(settings) whose values are secret, beside those whose names say so.
+      - Names in O(settings) and O(canary_options) whose values are secret, beside those whose names say so.
     type: list
     elements: str
     default: []
@@ -228,16 +228,17 @@ options:
     default: restart
   canary:
     description:
-      - Given, each install, change, upgrade and enabling ends with a test; a mapping without anything in it will do. A
-        small volume of the plugin is created, written to, unmounted, mounted again, read and removed, all on this host.
+      - Whether each install, change, upgrade and enabling ends with a test. A small volume of the plugin is created,
+        written to, unmounted, mounted again, read and removed, all on this host.
       - Where that fails, the change is taken back, and the error says at which step, and what the driver said.
       - No image is pulled, and no container is started. A CSI driver is not tested.
+    type: bool
+    default: false
+  canary_options:
+    description:
+      - What the driver needs to create the volume of the O(canary), such as C(size).
+      - Values whose name tells of a secret are hidden in all output. O(secret_settings) names others.
     type: dict
-    suboptions:
-      driver_options:
-        description: What the driver needs to create the volume, such as C(size).
-        type: dict
-        default: {}
 notes:
   - Of several tasks on one host that change the same plugin at once, one waits for the other, where they run as root
     over the engine's socket. Elsewhere, let only one task at a time change a plugin.
@@ -460,12 +461,17 @@ def main():
             "debug": {"type": "bool", "default": False},
             "config_files": {"type": "list", "elements": "dict", "default": [], "no_log": True, "options": FILE},
             "on_change": {"type": "str", "choices": ["restart", "fail", "defer"], "default": "restart"},
-            "canary": {"type": "dict", "options": {"driver_options": {"type": "dict", "default": {}}}},
+            "canary": {"type": "bool", "default": False},
+            "canary_options": {"type": "dict", "no_log": True},
         },
         parse_plugin,
         converge_plugin,
         connect,
-        secrets=[SecretsOf(values="settings", keys="secret_settings"), ContentsOf("config_files")],
+        secrets=[
+            SecretsOf(values="settings", keys="secret_settings"),
+            SecretsOf(values="canary_options", keys="secret_settings"),
+            ContentsOf("config_files"),
+        ],
         mutually_exclusive=[("remote", "plugin_name")],
     )
 
