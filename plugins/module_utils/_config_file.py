@@ -19,8 +19,6 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ansible_collections.voltainer.volumes.plugins.module_utils import _config_schema
-
 try:
     import yaml
 except ImportError:  # a controller has PyYAML with ansible-core; only a sanity test's bare interpreter has not
@@ -266,6 +264,9 @@ def _schema_problems(entry: Mapping[object, object], text: str) -> list[str]:
         return []
     if entry["format"] == "raw":
         return ["a schema cannot be checked for format raw. Name the format that the text has, or give no schema."]
+    # Loaded only for a schema: with its library it takes longer than all else that a task does, and modules have none.
+    from ansible_collections.voltainer.volumes.plugins.module_utils import _config_schema  # noqa: PLC0415
+
     faults = _config_schema.faults(read(text, str(entry["format"])), entry["schema"])
     return [fault if fault.endswith("?") else f"{fault}." for fault in faults]
 
