@@ -37,8 +37,8 @@ PATH = {"type": "string", "pattern": r"^(/[^/]+)+$"}
 ANY_TEXT = {"type": "string"}
 
 
-def closed(required: list[str], /, **properties: Any) -> dict[str, Any]:
-    return {"type": "object", "required": required, "properties": properties, "additionalProperties": False}
+def closed(needed: list[str], /, **properties: Any) -> dict[str, Any]:
+    return {"type": "object", "required": needed, "properties": properties, "additionalProperties": False}
 
 
 def by_name(rules: Any) -> dict[str, Any]:
