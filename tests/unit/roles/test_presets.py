@@ -303,6 +303,13 @@ def changed(name: str, *changes: tuple[str, Any]) -> Any:
         ("pure", [("FlashArrays.0.Extra", SECRET)], []),
         ("pure", [("FlashBlades", ...)], []),
         ("pure", [("FlashArrays", ...)], []),
+        ("pure", [("FlashArrays", [])], []),
+        ("pure", [("FlashArrays", []), ("FlashBlades", ...)], ["FlashArrays must not be empty."]),
+        (
+            "pure",
+            [("FlashArrays", []), ("FlashBlades", [])],
+            ["FlashArrays must not be empty.", "FlashBlades must not be empty."],
+        ),
         (
             "pure",
             [("FlashArrays", ...), ("FlashBlades", ...)],
