@@ -47,9 +47,9 @@ test: setup ## Run everything: unit tests, linters, types, sanity, artefact, sce
 test-unit: setup ## Run the unit tests only; ARGS goes to pytest
 	@$(TOOLS_PYTHON) -m pytest tests/unit $(ARGS)
 
-.PHONY: lint format-check ruff yamllint ansible-lint changelog-lint
+.PHONY: lint format-check ruff yamllint ansible-lint changelog-lint docs-check
 lint: setup ## Run all linters, each to its end
-	@$(MAKE) --keep-going format-check ruff yamllint changelog-lint ansible-lint
+	@$(MAKE) --keep-going format-check ruff yamllint changelog-lint docs-check ansible-lint
 format-check: setup
 	@ruff format --check .
 ruff: setup
@@ -61,11 +61,17 @@ ansible-lint: collection
 	@ansible-lint
 changelog-lint: setup
 	@antsibull-changelog lint
+docs-check: setup
+	@$(TOOLS_PYTHON) tests/project/role_docs.py --check
 
 .PHONY: format
 format: setup ## Format the Python files, and repair what ruff can
 	@ruff format .
 	@ruff check --fix .
+
+.PHONY: docs
+docs: setup ## Write the pages that are made from the presets and the role's specs
+	@$(TOOLS_PYTHON) tests/project/role_docs.py
 
 .PHONY: types
 types: setup ## Check types: strict mypy on module_utils and on the tests' tools

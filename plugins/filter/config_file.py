@@ -19,6 +19,11 @@ try:
 except ImportError:
     NativeJinjaText = str
 
+# What a preset can say of a config file; its example is for the reader.
+_OF_PRESET = ("path", "format", "strategy", "initial", "schema")
+# What the role says of files where its variables do not.
+_OF_ROLE = {"owner": "root", "group": "root", "mode": "0600", "directory_mode": "0700"}
+
 
 def config_file(content: Any, format: str, path: str) -> str:  # noqa: A002 - the name that users write
     """Return the text of the config file `path`; a ConfigFileError becomes the template's error, nothing added."""
@@ -41,6 +46,50 @@ def config_file_errors(
     return problems(_revealed(files), with_content=with_content, noun=noun, folders=folders)
 
 
+def preset_config_files(
+    files: Any, preset: Any = (), content: Any = None, with_content: bool = True
+) -> list[dict[str, Any]]:
+    """Return the config files of a role's variables, each with what the preset says of the file of that path.
+
+    `content` is that of the first file that the preset has. Without `with_content`, all files of the preset are there.
+    """
+    of_preset = {entry["path"]: {key: entry[key] for key in _OF_PRESET if key in entry} for entry in preset}
+    given = [_with_preset(entry, of_preset) for entry in files]
+    paths = {entry.get("path") for entry in given if isinstance(entry, Mapping)}
+    first = next(iter(of_preset), None)
+    if content is not None and first is not None and first not in paths:
+        given.insert(0, {**of_preset[first], "content": content})
+    if content is not None:
+        given = [_with_content(entry, first, content) for entry in given]
+    if not with_content:
+        given += [entry for path, entry in of_preset.items() if path not in paths]
+    return given
+
+
+def _with_preset(entry: Any, of_preset: Mapping[str, Any]) -> Any:
+    # What is no entry is told together with all other faults.
+    return {**of_preset.get(entry.get("path"), {}), **entry} if isinstance(entry, Mapping) else entry
+
+
+def _with_content(entry: Any, path: str | None, content: Any) -> Any:
+    if isinstance(entry, Mapping) and entry.get("path") == path and entry.get("content") is None:
+        return {**entry, "content": content}
+    return entry
+
+
+def rendered_config_files(files: Any) -> list[dict[str, Any]]:
+    """Return config files as the module takes them: their contents as text, and what the role leaves open."""
+    return [_rendered(entry) for entry in files]
+
+
+def _rendered(entry: Mapping[str, Any]) -> dict[str, Any]:
+    known = {key: value for key, value in entry.items() if key not in {"schema", "content"} and value is not None}
+    if entry.get("content") is None:
+        return known
+    text = config_file(entry["content"], entry["format"], entry["path"])
+    return {**_OF_ROLE, **known, "content": str(text)}
+
+
 def _revealed(value: Any) -> Any:
     """Return `value` with vaulted texts decrypted and undefined values raised as Ansible words them.
 
@@ -60,4 +109,9 @@ class FilterModule:
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Return the filters by name."""
-        return {"config_file": config_file, "config_file_errors": config_file_errors}
+        return {
+            "config_file": config_file,
+            "config_file_errors": config_file_errors,
+            "preset_config_files": preset_config_files,
+            "rendered_config_files": rendered_config_files,
+        }

@@ -174,6 +174,23 @@ def render(content: object, file_format: str, path: str) -> str:
     return _written(content, file_format, path)
 
 
+def read(text: str, file_format: str) -> object:
+    """Return what the text of a config file says, as the plugin will read it; `render` must have returned it.
+
+    An INI file becomes a mapping of sections, each a mapping of texts. TOML that was written here can be read here.
+    """
+    if file_format == "json":
+        return json.loads(text)
+    if file_format == "yaml":
+        return yaml.safe_load(text)
+    if file_format == "toml":
+        return tomllib.loads(text) if HAS_TOMLLIB else tomlkit.parse(text).unwrap()
+    # No default section: DEFAULT is one like the others, and no part of each. Not strict: it may stand there twice.
+    parser = _ini_parser(strict=False, default_section="")
+    parser.read_string(text)
+    return {section: dict(parser.items(section)) for section in parser.sections()}
+
+
 def problems(
     files: Sequence[object],
     *,
@@ -181,7 +198,7 @@ def problems(
     noun: str = "config file",
     folders: Sequence[object] | None = None,
 ) -> list[str]:
-    """Return what is wrong with a list of config files, each `{path, format, content, mode, directory_mode, ...}`.
+    """Return what is wrong with a list of config files, each `{path, format, content, schema, mode, ...}`.
 
     Every fault of every file is listed, so that one run tells all. `with_content=False` looks at paths and modes
     only, for files that are to be removed, and for folders; `noun` says what they are. `folders` are paths of folders
@@ -236,10 +253,22 @@ def _content_problems(entry: Mapping[object, object], path: str) -> list[str]:
     if missing:
         return [f"config file {path}: {' and '.join(missing)} missing."]
     try:
-        render(entry["content"], str(entry["format"]), path)
+        text = render(entry["content"], str(entry["format"]), path)
     except ConfigFileError as error:
         return [str(error)]
-    return []
+    return [f"config file {path}: {fault}" for fault in _schema_problems(entry, text)]
+
+
+def _schema_problems(entry: Mapping[object, object], text: str) -> list[str]:
+    if entry.get("schema") is None:
+        return []
+    if entry["format"] == "raw":
+        return ["a schema cannot be checked for format raw. Name the format that the text has, or give no schema."]
+    # Loaded only for a schema: with its library it takes longer than all else that a task does, and modules have none.
+    from ansible_collections.voltainer.volumes.plugins.module_utils import _config_schema  # noqa: PLC0415
+
+    faults = _config_schema.faults(read(text, str(entry["format"])), entry["schema"])
+    return [fault if fault.endswith("?") else f"{fault}." for fault in faults]
 
 
 def _path_fault(path: object) -> str:
@@ -424,8 +453,10 @@ def _write_yaml(data: object) -> str:
 # --- INI ---------------------------------------------------------------------------------------------------------
 
 
-def _ini_parser() -> configparser.RawConfigParser:
-    parser = configparser.RawConfigParser(strict=True, interpolation=None)
+def _ini_parser(
+    *, strict: bool = True, default_section: str = configparser.DEFAULTSECT
+) -> configparser.RawConfigParser:
+    parser = configparser.RawConfigParser(strict=strict, interpolation=None, default_section=default_section)
     # Keys keep their case. configparser documents this assignment; typeshed knows optionxform as a method only.
     parser.optionxform = str  # type: ignore[assignment,method-assign]
     return parser

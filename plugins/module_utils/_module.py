@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -18,6 +18,8 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._secrets import 
 
 Wanted = TypeVar("Wanted")
 AnyEngine = TypeVar("AnyEngine")
+
+_NOT_SHOWN = "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"  # Ansible's own word for it
 
 CONNECTION_SPEC: dict[str, dict[str, Any]] = {
     "docker_host": {
@@ -60,12 +62,19 @@ class SecretsOf:
     items: str | None = None
 
 
+@dataclass(frozen=True)
+class ContentsOf:
+    """A list option whose items have a secret `content`: nothing of it is shown, and no secret in it anywhere else."""
+
+    items: str
+
+
 def run_module(
     spec: Mapping[str, Mapping[str, Any]],
     parse: Callable[[Mapping[str, Any]], Wanted],
     converge: Callable[[AnyEngine, Wanted, bool], Outcome | Facts],
     connect: Callable[[Connection], AnyEngine],
-    secrets: Iterable[SecretsOf] = (),
+    secrets: Sequence[SecretsOf | ContentsOf] = (),
     **rules: Any,
 ) -> None:
     """Run a module: `parse` its options, `connect`, `converge` (engine, wanted, check mode), exit with the outcome.
@@ -79,10 +88,10 @@ def run_module(
         required_together=[("client_cert", "client_key")],
         **rules,
     )
-    for option in secrets:
-        _keep_secret(module, option)
+    params = dict(module.params)
+    _keep_secrets(module, secrets)
     try:
-        wanted = parse(module.params)
+        wanted = parse(params)
         outcome = converge(connect(_connection(module.params)), wanted, module.check_mode)
     except SdkMissingError as exc:
         library = "docker (Docker SDK for Python: python3-docker on Debian)"
@@ -115,23 +124,46 @@ def _warn(module: AnsibleModule, warnings: Iterable[str]) -> None:
         module.warn(warning)
 
 
-def _keep_secret(module: AnsibleModule, option: SecretsOf) -> None:
-    """Narrow `no_log` from all values of a dict to the secret ones.
+def _keep_secrets(module: AnsibleModule, options: Sequence[SecretsOf | ContentsOf]) -> None:
+    """Narrow `no_log` from all that secret options hold to what is secret.
 
-    With all of them, every "1" and "true" in a result would be blotted out.
+    With all of it, every "1" and "true" in a result would be blotted out.
     """
-    others = [one for one, spec in module.argument_spec.items() if spec.get("no_log") and one != option.values]
-    of_task = module.params[option.keys]
-    holders = [module.params, *((module.params[option.items] or ()) if option.items else ())]
-    for holder in holders:
-        module.no_log_values.difference_update(leaves(holder[option.values] or {}))
-    # What is no secret among them may be the password of another option.
+    dicts = [option for option in options if isinstance(option, SecretsOf)]
+    contents = [option.items for option in options if isinstance(option, ContentsOf)]
+    aside = {*contents, *(option.values for option in dicts)}
+    inside = {secret for name in contents for secret in _taken_out(module, name)}
+    for option in dicts:
+        for holder in _holders(module, option):
+            module.no_log_values.difference_update(leaves(holder[option.values] or {}))
+    # Only now: what is no secret in one option or item may be one in another, or the password of a third.
+    others = [one for one, spec in module.argument_spec.items() if spec.get("no_log") and one not in aside]
     module.no_log_values.update(value for one in others for value in leaves(module.params[one]) if value)
-    # Only now: what is no secret in one item may be one in another.
-    for holder in holders:
-        listed = of_task if holder[option.keys] is None else holder[option.keys]
-        values = module.params[option.values] if holder[option.values] is None else holder[option.values]
-        module.no_log_values.update(secret_values(values or {}, listed or ()))
+    for option in dicts:
+        for holder in _holders(module, option):
+            listed = module.params[option.keys] if holder[option.keys] is None else holder[option.keys]
+            values = module.params[option.values] if holder[option.values] is None else holder[option.values]
+            module.no_log_values.update(secret_values(values or {}, listed or ()))
+    module.no_log_values.update(inside)
+
+
+def _holders(module: AnsibleModule, option: SecretsOf) -> list[Mapping[str, Any]]:
+    return [module.params, *((module.params[option.items] or ()) if option.items else ())]
+
+
+def _taken_out(module: AnsibleModule, name: str) -> set[str]:
+    """Take the contents of an option out of what is returned as the task's arguments; return the secrets in them."""
+    entries = module.params[name]
+    if not entries:
+        return set()
+    # Not for every task: it brings the readers of all formats along.
+    from ansible_collections.voltainer.volumes.plugins.module_utils import _plugin_config  # noqa: PLC0415
+
+    module.no_log_values.difference_update(leaves(entries))
+    module.params[name] = [
+        {**entry, **({} if entry.get("content") is None else {"content": _NOT_SHOWN})} for entry in entries
+    ]
+    return _plugin_config.secrets_of(entries)
 
 
 def _connection(params: Mapping[str, Any]) -> Connection:

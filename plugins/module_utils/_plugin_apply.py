@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
 
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import (
     AlreadyThereError,
@@ -23,7 +24,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._errors import (
 from ansible_collections.voltainer.volumes.plugins.module_utils._plan import Plan, Step
 from ansible_collections.voltainer.volumes.plugins.module_utils._plugin import Plugin
 from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_engine import PluginEngine
-from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_note import Note, read_notes
+from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_note import Behind, Note, read_notes
 from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_plan import (
     PluginFound,
     approved_by,
@@ -57,6 +58,9 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._settings import
 )
 from ansible_collections.voltainer.volumes.plugins.module_utils._volume import LOCAL
 
+if TYPE_CHECKING:
+    from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_config import FileFound
+
 _GOES_ON = (
     "The engine may go on with the upgrade, and the plugin is disabled meanwhile. Run the task again, which finishes"
     " the change or goes back"
@@ -71,7 +75,9 @@ class Change:
     """One change of one plugin, and what came of it so far: what the registry told, and what the reader must know.
 
     `sources` are the defaults of the mounts and devices of the version that was tried. `uncertain` says that nobody
-    knows whether the engine goes on with the upgrade. `back` is what the plugin was brought back from.
+    knows whether the engine goes on with the upgrade. `stopped` says that the plugin did not run for a while, so that
+    it may have read new config files, `canary` what came of the test, `behind` the note
+    that it runs on with old ones. `back` is what it was brought back from.
     """
 
     engine: PluginEngine
@@ -84,6 +90,9 @@ class Change:
     upgraded: bool = False
     uncertain: bool = False
     noted: bool = False
+    stopped: bool = False
+    behind: str = ""
+    canary: Mapping[str, Any] | None = None
     back: str = ""
 
     @property
@@ -105,7 +114,16 @@ class Change:
 
 def apply_plugin(change: Change, plan: Plan) -> None:
     """Carry the plan out. Raises VolumesError, with the plugin as it was before wherever that can be."""
-    steps = list(plan.steps)
+    undone = [step for step in plan.steps if step.verb != "forget"]
+    if undone:
+        _apply_undoing(change, undone)
+    # Only once the plugin is gone, which nobody can take back.
+    for step in plan.steps:
+        if step.verb == "forget":
+            _apply(change, step)
+
+
+def _apply_undoing(change: Change, steps: list[Step]) -> None:
     if steps[0].verb == "pull":
         # Not yet within the undoing: where the pull fails, a plugin of that name is somebody else's.
         _apply(change, steps.pop(0))
@@ -151,10 +169,56 @@ def _note(change: Change, _step: Step) -> None:
         )
 
 
+def _behind(change: Change, _step: Step) -> None:
+    found = change.found
+    changed = {file.path: file.backup for file in found.files if file.path in found.backups and file.matters}
+    behind = Behind(_start(change).plugin_id, change.name, time.time_ns(), changed)
+    change.engine.create_volume(behind.volume, LOCAL, {}, behind.labels())
+    change.behind = behind.volume
+
+
 def _unnote(change: Change, _step: Step) -> None:
     note = change.found.note or _start(change)
     _remove_trial(change, note)
-    change.engine.remove_volume(note.volume)
+    for behind in change.found.behind:
+        change.engine.remove_volume(behind.volume)
+    # A look for a volume that is not there asks all drivers, and one may hang.
+    if change.noted or change.found.note:
+        change.engine.remove_volume(note.volume)
+
+
+def _write(change: Change, step: Step) -> None:
+    file: FileFound = step.arguments["file"]
+    if file.backup and file.before.content is not None and file.now.content != file.after.content:
+        # What a task kept that was killed is older than this change, and stays.
+        if not _host_files().look(file.backup).exists:
+            _host_files().keep(file.path, file.backup, file.before.content)
+        _host_files().forget_old_backups(file.path)
+    _host_files().write(file.path, file.after, file.wanted.directory_mode)
+
+
+def _forget(_change: Change, step: Step) -> None:
+    file: FileFound = step.arguments["file"]
+    _host_files().remove(file.path)
+
+
+def _host_files() -> Any:
+    # Loaded only where there are config files.
+    from ansible_collections.voltainer.volumes.plugins.module_utils import _host_files as files  # noqa: PLC0415
+
+    return files
+
+
+def _canary(change: Change, _step: Step) -> None:
+    # Loaded only where there is a canary.
+    from ansible_collections.voltainer.volumes.plugins.module_utils import _plugin_canary  # noqa: PLC0415
+
+    plugin = _there(change, "test")
+    if not plugin.lists_volumes or change.wanted.canary is None:
+        change.warnings += (f"The plugin '{change.name}' is no volume driver but a CSI driver, and was not tested",)
+        return
+    with _with_last_words(change, plugin):
+        change.canary = _plugin_canary.fly(change.engine, change.name, change.wanted.canary)
 
 
 def _try(change: Change, _step: Step) -> None:
@@ -199,6 +263,7 @@ def _remove_trial(change: Change, note: Note) -> None:
 
 def _disable(change: Change, _step: Step) -> None:
     engine, wanted = change.engine, change.wanted
+    change.stopped = True
     try:
         engine.disable_plugin(change.name)
     except EngineError as exc:
@@ -274,13 +339,21 @@ def _verify(change: Change, settings: dict[str, str]) -> None:
 def _enable(change: Change, _step: Step) -> None:
     engine, wanted = change.engine, change.wanted
     plugin = _there(change, "enable")
-    try:
+    change.stopped = True
+    with _with_last_words(change, plugin):
         engine.enable_plugin(change.name, wanted.enable_timeout)
         # A CSI driver only answers the swarm.
         if wanted.wait_ready and plugin.lists_volumes:
             _wait_ready(engine, change.name, wanted.wait_ready)
-    except EngineError as exc:
-        said = engine.said_by(plugin.id, _secrets(change, plugin))
+
+
+@contextmanager
+def _with_last_words(change: Change, plugin: Plugin) -> Iterator[None]:
+    """Where the block fails, say in the error what the plugin itself last said."""
+    try:
+        yield
+    except VolumesError as exc:
+        said = change.engine.said_by(plugin.id, _secrets(change, plugin))
         if said:
             exc.why = f"{exc.why.rstrip()}\nThe plugin's own last words were:\n" + "\n".join(f"  {one}" for one in said)
             exc.details["plugin_log"] = list(said)
@@ -294,7 +367,15 @@ def _secrets(change: Change, plugin: Plugin) -> set[str]:
         # The last lines may be of the plugin as it was set before.
         for settings in (current_settings(before.raw), current_settings(plugin.raw), change.wanted.settings or {})
         for value in leaves(list(secret_values(settings, listed)))
-    }
+    } | _config_secrets(change)
+
+
+def _config_secrets(change: Change) -> set[str]:
+    if not change.found.files:
+        return set()
+    from ansible_collections.voltainer.volumes.plugins.module_utils import _plugin_config  # noqa: PLC0415 - as above
+
+    return _plugin_config.secrets_in_files(change.found.files)
 
 
 def _wait_ready(engine: PluginEngine, name: str, seconds: int) -> None:
@@ -332,6 +413,10 @@ _STEPS: dict[str, Callable[[Change, Step], None]] = {
     "enable": _enable,
     "remove": _remove,
     "unnote": _unnote,
+    "behind": _behind,
+    "write": _write,
+    "forget": _forget,
+    "canary": _canary,
 }
 
 
@@ -391,19 +476,37 @@ def _restore(change: Change) -> None:
             if now.enabled:
                 engine.disable_plugin(change.name, force=True)
             engine.remove_plugin(change.name)
+        _files_back(change)
         return
     if now is None:
         raise EngineError(f"Cannot bring back the plugin '{change.name}'", "it is not there any more")
     now = _downgrade(change, now, start)
     settings = _settings_back(change, now, start)
-    if now.enabled and (settings or not start.enabled):
+    stop = now.enabled and (bool(settings) or not start.enabled or (change.stopped and _files_differ(change)))
+    if stop:
         engine.disable_plugin(change.name, force=True)
+    _files_back(change)
+    if change.behind:
+        engine.remove_volume(change.behind)
     if settings:
         engine.set_plugin(change.name, settings)
-    if start.enabled and (settings or not now.enabled):
+    if start.enabled and (stop or not now.enabled):
         _enable_again(change, emptied=empties_args(settings, now.raw))
     if change.noted or change.found.note:
         _unnote(change, Step("unnote", ""))
+
+
+def _files_differ(change: Change) -> bool:
+    return any(_host_files().look(file.path) != file.before for file in change.found.files)
+
+
+def _files_back(change: Change) -> None:
+    """Bring the config files back to what the plugin last worked with, and remove what was kept of that."""
+    for file in change.found.files:
+        if _host_files().look(file.path) != file.before:
+            _host_files().write(file.path, file.before, file.wanted.directory_mode)
+        if file.backup:
+            _host_files().write(file.backup, _host_files().FileState())
 
 
 def _settings_back(change: Change, now: Plugin, start: Note) -> dict[str, str]:

@@ -8,6 +8,7 @@ Each task compiles what it loads, as Ansible brings source along.
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,9 +18,9 @@ from functools import cached_property
 from http import HTTPStatus
 from typing import Any
 
+from ansible_collections.voltainer.volumes.plugins.module_utils._container_engine import ContainerEngine
 from ansible_collections.voltainer.volumes.plugins.module_utils._engine import (
     Connection,
-    Engine,
     path_of,
     reach,
     told,
@@ -47,6 +48,8 @@ _STILL_STARTING = ("id already in use", "cannot start a container that has stopp
 
 # Where the engine keeps everything, unless it was told otherwise.
 _USUAL_ROOT = "/var/lib/docker"
+# Where plugins make their sockets.
+_SOCKETS = "/run/docker/plugins"
 
 # Pulling a plugin by digest panics dockerd before these fixes (measured on 20.10.24; fixed in February 2024).
 _DIGEST_SAFE = (25, 0, 3)
@@ -108,7 +111,7 @@ def connect(connection: Connection) -> PluginEngine:
     return PluginEngine(reach(connection))
 
 
-class PluginEngine(Engine):
+class PluginEngine(ContainerEngine):
     """One Docker Engine, its volumes and plugins.
 
     What asks a registry takes a `login`, without which the `docker login` of the task's user counts. It raises
@@ -157,6 +160,17 @@ class PluginEngine(Engine):
         # The ID is unique, so the file of that name is the plugin's. To ask the engine for its folder is one call more.
         found = read(_USUAL_ROOT, plugin.id) or read(self.data_root(), plugin.id) or Installed()
         return Installed(pinned or found.digest, found.sources)
+
+    def listens_since(self, plugin: Plugin) -> int | None:
+        """Return when the plugin that runs was last started, in nanoseconds since 1970, where that can be told."""
+        socket = (plugin.raw["Config"].get("Interface") or {}).get("Socket")
+        if not self.is_here or not socket:
+            return None
+        try:
+            # The plugin makes its socket anew at each start (20.10 to 28.5).
+            return os.stat(f"{_SOCKETS}/{plugin.id}/{socket}").st_mtime_ns
+        except OSError:
+            return None
 
     def changing(self, name: str) -> AbstractContextManager[None]:
         """Return a context in which no other task on this host changes the plugin. Raises RefusedError."""

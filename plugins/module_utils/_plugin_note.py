@@ -18,7 +18,12 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._errors import I
 from ansible_collections.voltainer.volumes.plugins.module_utils._plugin import Installed, Plugin
 from ansible_collections.voltainer.volumes.plugins.module_utils._reference import parse_reference
 from ansible_collections.voltainer.volumes.plugins.module_utils._settings import catalog
-from ansible_collections.voltainer.volumes.plugins.module_utils._volume import PLUGIN_CHANGE, PROTECTED, Volume
+from ansible_collections.voltainer.volumes.plugins.module_utils._volume import (
+    BEHIND,
+    PLUGIN_CHANGE,
+    PROTECTED,
+    Volume,
+)
 
 # Of the ID as much as Docker's own client shows.
 _SHORT = 12
@@ -29,6 +34,7 @@ class Note:
     """What the plugin was before its change. No secrets: the engine keeps variables and arguments through an upgrade.
 
     `mounts` are the sources of its mounts by the keys of settings: those an upgrade puts back to their defaults.
+    `backups` are the files that keep what its config files were, by their paths; "" where there was no file.
     """
 
     plugin_id: str
@@ -37,6 +43,7 @@ class Note:
     reference: str
     digest: str | None = None
     mounts: Mapping[str, str] = field(default_factory=dict)
+    backups: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def volume(self) -> str:
@@ -58,10 +65,39 @@ class Note:
         return {PLUGIN_CHANGE: json.dumps(asdict(self), sort_keys=True), PROTECTED: "true"}
 
 
-def note_of(plugin: Plugin, installed: Installed) -> Note:
-    """Return the note of what the plugin is now."""
+@dataclass(frozen=True)
+class Behind:
+    """That a plugin runs which has yet to read changed config files: noted before they were changed.
+
+    `since` is when, in nanoseconds since 1970. `backups` are as in a Note: what the plugin runs with.
+    """
+
+    plugin_id: str
+    name: str
+    since: int
+    backups: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def volume(self) -> str:
+        """The name of the volume that holds it. There may be several, of one change after the other."""
+        return f"{BEHIND}{self.plugin_id[:_SHORT]}.{self.since}"
+
+    def labels(self) -> dict[str, str]:
+        """Return the labels of the volume that holds it."""
+        return {PLUGIN_CHANGE: json.dumps(asdict(self), sort_keys=True), PROTECTED: "true"}
+
+
+def note_of(plugin: Plugin, installed: Installed, backups: Mapping[str, str] | None = None) -> Note:
+    """Return the note of what the plugin is now, and its config files are."""
     mounts = {one.key: one.current or "" for one in catalog(plugin.raw).values() if one.kind == "mount"}
-    return Note(plugin.id, plugin.name, plugin.enabled, plugin.reference, installed.digest, mounts)
+    return Note(plugin.id, plugin.name, plugin.enabled, plugin.reference, installed.digest, mounts, dict(backups or {}))
+
+
+def read_behind(volumes: Iterable[Volume], plugin: Plugin) -> tuple[Behind, ...]:
+    """Return what these volumes tell of config files that the plugin has yet to read, oldest first."""
+    read = ((volume.name, _read_behind((volume.labels or {}).get(PLUGIN_CHANGE))) for volume in volumes)
+    about = (one for name, one in read if one and one.volume == name and one.plugin_id == plugin.id)
+    return tuple(sorted(about, key=lambda one: one.since))
 
 
 def read_notes(volumes: Iterable[Volume]) -> tuple[Note, ...]:
@@ -83,7 +119,7 @@ def _repository(reference: str) -> str:
 def _read(text: str | None) -> Note | None:
     try:
         record: Any = json.loads(text or "null")
-        mounts = {str(key): str(source) for key, source in record["mounts"].items()}
+        mounts = _texts(record["mounts"])
         digest = record["digest"]
         return Note(
             str(record["plugin_id"]),
@@ -92,6 +128,19 @@ def _read(text: str | None) -> Note | None:
             str(record["reference"]),
             None if digest is None else str(digest),
             mounts,
+            _texts(record.get("backups", {})),
         )
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
+
+
+def _read_behind(text: str | None) -> Behind | None:
+    try:
+        record: Any = json.loads(text or "null")
+        return Behind(str(record["plugin_id"]), str(record["name"]), int(record["since"]), _texts(record["backups"]))
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return None
+
+
+def _texts(record: Mapping[Any, Any]) -> dict[str, str]:
+    return {str(key): str(value) for key, value in record.items()}

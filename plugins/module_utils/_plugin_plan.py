@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import InvalidInputError, RefusedError
 from ansible_collections.voltainer.volumes.plugins.module_utils._plan import ABSENT, Plan, Step
 from ansible_collections.voltainer.volumes.plugins.module_utils._plugin import Installed, Plugin, shown_plugin
-from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_note import Note, note_of
+from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_note import Behind, Note, note_of
 from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_wanted import PluginWanted
 from ansible_collections.voltainer.volumes.plugins.module_utils._privileges import (
     ALL,
@@ -37,6 +37,9 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._settings import
 )
 from ansible_collections.voltainer.volumes.plugins.module_utils._usage import Use, listed
 
+if TYPE_CHECKING:
+    from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_config import FileFound
+
 
 @dataclass(frozen=True)
 class PluginFound:
@@ -44,7 +47,8 @@ class PluginFound:
 
     `offered` is what the plugin in the registry asks for as the engine words it, `newest` the digest that the reference
     has there. `uses` and `volumes` are looked up where the plan would stop or remove the plugin. `not_listed` says why
-    the volumes are not known, `no_way_back` why an upgrade could not be taken back.
+    the volumes are not known, `no_way_back` why an upgrade could not be taken back. `behind` are the notes of config
+    files that the plugin had yet to read, `reads_old` tells whether it still runs with what they were.
     """
 
     plugin: Plugin | None
@@ -56,13 +60,22 @@ class PluginFound:
     volumes: tuple[str, ...] = ()
     not_listed: str = ""
     no_way_back: str = ""
+    files: tuple[FileFound, ...] = ()
+    behind: tuple[Behind, ...] = ()
+    reads_old: bool = False
+
+    @property
+    def backups(self) -> dict[str, str]:
+        """Where what the config files that change were before is kept, by path; "" where there was no file."""
+        changed = (file for file in self.files if file.changes and (file.backup or not file.before.exists))
+        return {file.path: file.backup for file in changed}
 
     @property
     def start(self) -> Note | None:
         """What the plugin was before its change: also before one that was killed on the way."""
         if self.plugin is None:
             return None
-        return self.note or note_of(self.plugin, self.installed)
+        return self.note or note_of(self.plugin, self.installed, self.backups)
 
 
 def asks_registry(wanted: PluginWanted, found: PluginFound) -> bool:
@@ -132,8 +145,24 @@ def stops(wanted: PluginWanted, found: PluginFound) -> bool:
         return False
     if wanted.state == "absent":
         return True
-    return found.plugin.enabled and (
-        not enabled_after(wanted, found) or is_upgrade(wanted, found) or bool(settings_to_change(wanted, found))
+    if not found.plugin.enabled:
+        return False
+    if not enabled_after(wanted, found) or is_upgrade(wanted, found):
+        return True
+    return wanted.on_change == "restart" and bool(restarts_for(wanted, found))
+
+
+def restarts_for(wanted: PluginWanted, found: PluginFound) -> tuple[str, ...]:
+    """Return what the plugin can take up only when it is started again, in words, an upgrade aside."""
+    settings = settings_to_change(wanted, found)
+    return (
+        *((f"settings: {', '.join(settings)}",) if settings else ()),
+        *(f"config file '{file.path}': {file.keys}" for file in found.files if file.changes and file.matters),
+        *(
+            f"config file '{path}': it was changed before, and the plugin has yet to read it"
+            for path in dict.fromkeys(path for behind in found.behind for path in behind.backups)
+            if found.reads_old
+        ),
     )
 
 
@@ -167,12 +196,24 @@ def plan_plugin(wanted: PluginWanted, found: PluginFound) -> Plan:
     plugin = found.plugin
     if plugin is None:
         if wanted.state == "absent":
-            return Plan(ABSENT, ABSENT, _unnote_steps(found.note is not None))
-        return _plan_install(wanted, found)
+            return _with_files(
+                Plan(ABSENT, ABSENT, (*_unnote_steps(found.note is not None), *_forget_steps(found))), found
+            )
+        return _with_files(_plan_install(wanted, found), found)
     check_identity(wanted, plugin)
     if wanted.state == "absent":
-        return _plan_remove(wanted, plugin, found)
-    return _plan_change(wanted, plugin, found)
+        return _with_files(_plan_remove(wanted, plugin, found), found)
+    return _with_files(_plan_change(wanted, plugin, found), found)
+
+
+def _with_files(plan: Plan, found: PluginFound) -> Plan:
+    """Return the plan with the config files that change in its diff, without their contents."""
+    changed = [file for file in found.files if file.changes]
+    if not changed:
+        return plan
+    before = {file.path: file.shown(file.now) for file in changed}
+    after = {file.path: file.shown(file.after, told=file.keys) for file in changed}
+    return replace(plan, before={**plan.before, "config_files": before}, after={**plan.after, "config_files": after})
 
 
 def approved_by(wanted: PluginWanted, found: PluginFound) -> Approved:
@@ -203,6 +244,7 @@ def _plan_install(wanted: PluginWanted, found: PluginFound) -> Plan:
     }
     steps = (
         pull,
+        *_write_steps(found),
         *_set_steps(wanted, wanted.settings or {}),
         *_enable_steps(wanted, enable),
         *_unnote_steps(found.note is not None),
@@ -211,14 +253,15 @@ def _plan_install(wanted: PluginWanted, found: PluginFound) -> Plan:
 
 
 def _plan_change(wanted: PluginWanted, plugin: Plugin, found: PluginFound) -> Plan:
-    upgrade = is_upgrade(wanted, found)
-    changes = dict(wanted.settings or {}) if upgrade else settings_to_change(wanted, found)
-    enabled = enabled_after(wanted, found)
-    stop = plugin.enabled and (upgrade or bool(changes) or not enabled)
+    upgrade, enabled = is_upgrade(wanted, found), enabled_after(wanted, found)
+    deferred = _deferred(wanted, plugin, found)
+    changes = dict(wanted.settings or {}) if upgrade else {} if deferred else settings_to_change(wanted, found)
+    stop = plugin.enabled and stops(wanted, found)
     warnings = _warnings(wanted, plugin, found, changes, upgrade)
     if stop:
-        verb = "upgrade" if upgrade else "change the settings of" if changes else "disable"
-        warnings += _check_unmounted(wanted, plugin, found, verb)
+        warnings += _check_unmounted(wanted, plugin, found, _verb(wanted, found, changes, upgrade=upgrade))
+    if deferred:
+        warnings += (_deferred_warning(plugin, deferred),)
     before = shown_plugin(plugin, wanted.secret_settings)
     after = {
         **before,
@@ -231,13 +274,51 @@ def _plan_change(wanted: PluginWanted, plugin: Plugin, found: PluginFound) -> Pl
         after["reference"] = wanted.remote.recorded
         after["privileges"] = [privilege.as_result() for privilege in from_engine(found.offered)]
     noted = found.note is None and (upgrade or (stop and enabled))
+    starts = enabled and (stop or not plugin.enabled)
     steps = (
         *_upgrade_steps(wanted, plugin, upgrade, stop=stop, noted=noted),
+        *_behind_steps(plugin, found, deferred=bool(deferred)),
+        *_write_steps(found),
         *_set_steps(wanted, changes, again=upgrade),
-        *_enable_steps(wanted, enabled and (stop or not plugin.enabled)),
-        *_unnote_steps(noted or found.note is not None),
+        *_enable_steps(wanted, starts),
+        # Who was killed may have been so before its canary.
+        *(_canary_steps(wanted) if enabled and not starts and found.note else ()),
+        *_unnote_steps(noted or found.note is not None or (bool(found.behind) and not deferred)),
     )
     return Plan(before, after, steps, warnings)
+
+
+def _deferred(wanted: PluginWanted, plugin: Plugin, found: PluginFound) -> tuple[str, ...]:
+    """Return what the plugin that runs will not know yet. Raises RefusedError where nothing may change under it."""
+    if wanted.on_change == "restart" or not plugin.enabled or not enabled_after(wanted, found):
+        return ()
+    if is_upgrade(wanted, found):
+        # That restarts it anyway, and was asked for.
+        return ()
+    reasons = restarts_for(wanted, found)
+    if reasons and wanted.on_change == "fail":
+        raise RefusedError(
+            f"Cannot change the plugin '{plugin.name}'",
+            f"it would have to be restarted, and 'on_change' is 'fail': {'; '.join(reasons)}",
+            "Set 'on_change' to 'restart' when its volumes may be out of reach for a moment, or to 'defer'",
+            deferred=list(reasons),
+        )
+    return reasons
+
+
+def _deferred_warning(plugin: Plugin, deferred: Iterable[str]) -> str:
+    return (
+        f"The plugin '{plugin.name}' runs on as it was started. It does not know yet: {'; '.join(deferred)}. Config"
+        " files it reads at its next start, settings change only in a task with 'on_change: restart'"
+    )
+
+
+def _verb(wanted: PluginWanted, found: PluginFound, changes: Mapping[str, str], *, upgrade: bool) -> str:
+    if upgrade:
+        return "upgrade"
+    if changes:
+        return "change the settings of"
+    return "change the config files of" if restarts_for(wanted, found) else "disable"
 
 
 def _upgrade_steps(wanted: PluginWanted, plugin: Plugin, upgrade: bool, *, stop: bool, noted: bool) -> tuple[Step, ...]:
@@ -266,7 +347,10 @@ def _plan_remove(wanted: PluginWanted, plugin: Plugin, found: PluginFound) -> Pl
     steps = (
         *((Step("disable", f"Disable the plugin '{plugin.name}'"),) if plugin.enabled else ()),
         Step("remove", f"Remove the plugin '{plugin.name}'"),
-        *_unnote_steps(found.note is not None),
+        *_unnote_steps(found.note is not None or bool(found.behind)),
+        # Never before: dockerd can panic where the mount source of an enabled plugin is missing at its start (20.10 to
+        # 28.5).
+        *_forget_steps(found),
     )
     return Plan(shown_plugin(plugin, wanted.secret_settings), ABSENT, steps, warnings)
 
@@ -340,7 +424,28 @@ def _enable_steps(wanted: PluginWanted, enable: bool) -> tuple[Step, ...]:
         return ()
     words = f"Enable the plugin '{wanted.alias}'"
     ready = f", and wait until it lists its volumes, {wanted.wait_ready} s at most" if wanted.wait_ready else ""
-    return (Step("enable", f"{words}{ready}"),)
+    return (Step("enable", f"{words}{ready}"), *_canary_steps(wanted))
+
+
+def _canary_steps(wanted: PluginWanted) -> tuple[Step, ...]:
+    if wanted.canary is None:
+        return ()
+    words = f"Create a small volume of the plugin '{wanted.alias}', write to it, read that back, and remove it"
+    return (Step("canary", words),)
+
+
+def _write_steps(found: PluginFound) -> tuple[Step, ...]:
+    return tuple(Step("write", file.words, {"file": file}) for file in found.files if file.changes)
+
+
+def _forget_steps(found: PluginFound) -> tuple[Step, ...]:
+    return tuple(Step("forget", file.words, {"file": file}) for file in found.files if file.changes)
+
+
+def _behind_steps(plugin: Plugin, found: PluginFound, *, deferred: bool) -> tuple[Step, ...]:
+    if not deferred or not any(file.changes and file.matters for file in found.files):
+        return ()
+    return (Step("behind", f"Note in the engine that the plugin '{plugin.name}' has yet to read its config files"),)
 
 
 def _unnote_steps(unnote: bool) -> tuple[Step, ...]:

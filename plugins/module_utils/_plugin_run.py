@@ -5,21 +5,30 @@
 
 from __future__ import annotations
 
+import os
+import time
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import AlreadyThereError, EngineError
 from ansible_collections.voltainer.volumes.plugins.module_utils._plan import Outcome, Plan
 from ansible_collections.voltainer.volumes.plugins.module_utils._plugin import Installed, Plugin, masked_inspect
 from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_apply import Change, apply_plugin
 from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_engine import PluginEngine
-from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_note import Note, read_notes
+from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_note import (
+    Behind,
+    Note,
+    read_behind,
+    read_notes,
+)
 from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_plan import (
     PluginFound,
     asks_registry,
     check_identity,
     is_upgrade,
     plan_plugin,
+    restarts_for,
     stops,
 )
 from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_wanted import PluginWanted, installed_as
@@ -28,6 +37,9 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._reference impor
 from ansible_collections.voltainer.volumes.plugins.module_utils._secrets import mask
 from ansible_collections.voltainer.volumes.plugins.module_utils._settings import current_settings
 from ansible_collections.voltainer.volumes.plugins.module_utils._volume import LOCAL, PLUGIN_CHANGE
+
+if TYPE_CHECKING:
+    from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_config import FileFound
 
 
 @dataclass(frozen=True)
@@ -55,7 +67,26 @@ def _look(engine: PluginEngine, wanted: PluginWanted) -> _Look:
 
 
 def _outcome_of(look: _Look) -> Outcome:
-    return Outcome(look.plan, _values(look.wanted, look.found.plugin, look.found, look.found.installed, ()))
+    values = _values(look.wanted, look.found.plugin, look.found, look.found.installed, ())
+    return Outcome(look.plan, {**values, "canary": None, **_file_values(look)})
+
+
+def _file_values(look: _Look) -> dict[str, Any]:
+    found, plan = look.found, look.plan
+    runs = found.plugin is not None and found.plugin.enabled
+    waits = runs and "disable" not in plan.verbs and look.wanted.on_change == "defer"
+    return {
+        "config_files": [
+            {"path": file.path, "changed": file.changes, "keys": file.keys, "backup_file": _kept(file)}
+            for file in found.files
+        ],
+        "restart": runs and "disable" in plan.verbs,
+        "deferred": list(restarts_for(look.wanted, found)) if waits else [],
+    }
+
+
+def _kept(file: FileFound) -> str | None:
+    return (file.backup or None) if file.now.content != file.after.content else None
 
 
 def _change(engine: PluginEngine, wanted: PluginWanted) -> Outcome:
@@ -75,19 +106,33 @@ def _change(engine: PluginEngine, wanted: PluginWanted) -> Outcome:
     installed = engine.installed(plugin) if plugin else Installed()
     installed = replace(installed, digest=installed.digest or change.digest)
     told = replace(look.plan, warnings=(*look.plan.warnings, *change.warnings))
-    return Outcome(told, _values(look.wanted, plugin, look.found, installed, change.log))
+    values = {**_values(look.wanted, plugin, look.found, installed, change.log), "canary": change.canary}
+    return Outcome(told, {**values, **_file_values(look)})
 
 
 def observe_plugin(engine: PluginEngine, wanted: PluginWanted, plugin: Plugin | None) -> PluginFound:
     """Look what there is to know beside the plugin, and only where the plan needs it, at the registry or at users."""
-    note = _note(engine, wanted, plugin)
+    # Asked of the local driver only: a look by name at a volume that is not there asks all drivers, and one may hang.
+    notes = engine.volumes(LOCAL, label=PLUGIN_CHANGE).volumes
+    note = next((one for one in read_notes(notes) if _is_about(one, wanted, plugin)), None)
     if plugin is None:
+        files = _files(wanted, note.backups if note else {})
         if wanted.state == "absent" or wanted.remote is None:
-            return PluginFound(None, note)
-        return PluginFound(None, note, offered=engine.privileges(wanted.remote, wanted.login))
+            return PluginFound(None, note, files=files)
+        return PluginFound(None, note, offered=engine.privileges(wanted.remote, wanted.login), files=files)
     # What the plan refuses anyhow needs no more looks, at a registry in particular.
     check_identity(wanted, plugin)
-    found = PluginFound(plugin, note, engine.installed(plugin))
+    behind = read_behind(notes, plugin)
+    backups = _backups(note, behind)
+    reads_old = plugin.enabled and bool(behind) and not _read_since(engine, plugin, behind)
+    found = PluginFound(
+        plugin,
+        note,
+        engine.installed(plugin),
+        files=_files(wanted, backups if reads_old or note else {}),
+        behind=behind,
+        reads_old=reads_old,
+    )
     if asks_registry(wanted, found) and wanted.remote is not None:
         found = replace(found, newest=engine.registry_digest(wanted.remote, wanted.login))
     if is_upgrade(wanted, found) and wanted.remote is not None:
@@ -107,10 +152,38 @@ def _look_for_volumes(engine: PluginEngine, plugin: Plugin, found: PluginFound) 
         return replace(found, not_listed=exc.why)
 
 
-def _note(engine: PluginEngine, wanted: PluginWanted, plugin: Plugin | None) -> Note | None:
-    # Asked of the local driver only: a look by name at a volume that is not there asks all drivers, and one may hang.
-    notes = read_notes(engine.volumes(LOCAL, label=PLUGIN_CHANGE).volumes)
-    return next((note for note in notes if _is_about(note, wanted, plugin)), None)
+def _files(wanted: PluginWanted, backups: Mapping[str, str]) -> tuple[FileFound, ...]:
+    if not wanted.config_files:
+        return ()
+    # Not for every task: it brings the readers of all formats along.
+    from ansible_collections.voltainer.volumes.plugins.module_utils import _plugin_config  # noqa: PLC0415
+
+    if wanted.state == "absent":
+        return tuple(_plugin_config.observe_removal(file) for file in wanted.config_files)
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    return tuple(_plugin_config.observe(file, stamp, backups) for file in wanted.config_files)
+
+
+def _backups(note: Note | None, behind: Iterable[Behind]) -> dict[str, str]:
+    """Return where what the config files were is kept, by path; the oldest is what the plugin last worked with."""
+    kept = dict(note.backups) if note else {}
+    for one in behind:
+        kept = {**one.backups, **kept}
+    return kept
+
+
+def _read_since(engine: PluginEngine, plugin: Plugin, behind: tuple[Behind, ...]) -> bool:
+    """Return whether the plugin was started after its config files were last changed, perhaps by the engine."""
+    started = engine.listens_since(plugin)
+    paths = {path for one in behind for path in one.backups}
+    return started is not None and started > max([one.since for one in behind] + [_changed_at(path) for path in paths])
+
+
+def _changed_at(path: str) -> int:
+    try:
+        return os.stat(path).st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _is_about(note: Note, wanted: PluginWanted, plugin: Plugin | None) -> bool:

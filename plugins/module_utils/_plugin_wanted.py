@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import InvalidInputError
 from ansible_collections.voltainer.volumes.plugins.module_utils._plugin import Plugin
@@ -19,9 +19,15 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._reference impor
 )
 from ansible_collections.voltainer.volumes.plugins.module_utils._registry import Login, parse_login
 from ansible_collections.voltainer.volumes.plugins.module_utils._settings import parse_settings
+from ansible_collections.voltainer.volumes.plugins.module_utils._strings import option_strings
+
+if TYPE_CHECKING:
+    from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_canary import Canary
+    from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_config import ConfigFile
 
 State = Literal["present", "absent", "enabled", "disabled"]
 Pull = Literal["missing", "changed", "always"]
+OnChange = Literal["restart", "fail", "defer"]
 
 # The words of community.docker's module for the same.
 _STATES = {"enable": "enabled", "disable": "disabled"}
@@ -49,6 +55,9 @@ class PluginWanted:
     enable_timeout: int = 0
     wait_ready: int = 0
     login: Login | None = None
+    config_files: tuple[ConfigFile, ...] = ()
+    on_change: OnChange = "restart"
+    canary: Canary | None = None
 
 
 def parse_plugin(params: Mapping[str, Any]) -> PluginWanted:
@@ -74,6 +83,9 @@ def parse_plugin(params: Mapping[str, Any]) -> PluginWanted:
         enable_timeout=params["enable_timeout"],
         wait_ready=params["wait_ready"],
         login=parse_login(params["registry_username"], params["registry_password"]),
+        config_files=_config_files(params),
+        on_change=params["on_change"],
+        canary=_canary(params["canary_options"]) if params["canary"] else None,
     )
     if wanted.confirmed not in {None, wanted.alias}:
         raise InvalidInputError(
@@ -93,6 +105,21 @@ def installed_as(wanted: PluginWanted, plugin: Plugin | None) -> PluginWanted:
         return wanted
     installed = parse_reference(plugin.reference).repository if plugin.reference else ""
     return wanted if installed == wanted.remote.repository else replace(wanted, remote=None)
+
+
+def _config_files(params: Mapping[str, Any]) -> tuple[ConfigFile, ...]:
+    if not params["config_files"]:
+        return ()
+    # Not for every task: it brings the readers of all formats along.
+    from ansible_collections.voltainer.volumes.plugins.module_utils import _plugin_config  # noqa: PLC0415
+
+    return _plugin_config.parse_config_files(params["config_files"], removed=params["state"] == "absent")
+
+
+def _canary(options: Mapping[str, Any] | None) -> Canary:
+    from ansible_collections.voltainer.volumes.plugins.module_utils import _plugin_canary  # noqa: PLC0415
+
+    return _plugin_canary.Canary(option_strings("canary_options", options) or {})
 
 
 def _emptied(values: Mapping[str, Any] | None) -> dict[str, Any] | None:

@@ -112,6 +112,8 @@ class SdkTransport:
     def ask(self, request: Request, seconds: float) -> Any:
         """See Transport."""
         with self._answer(request, seconds) as answer:
+            if request.wants_archive:
+                return answer.content
             return answer.json() if answer.content else None
 
     def stream(self, request: Request, seconds: float) -> Generator[dict[str, Any], None, None]:
@@ -133,7 +135,8 @@ class SdkTransport:
                 f"{self.client.base_url}/v{self.client._version}{request.path}",
                 params=request.query,
                 json=request.body,
-                headers=request.headers,
+                data=request.archive,
+                headers=request.all_headers,
                 timeout=seconds,
                 stream=True,
                 # To wherever it is sent, requests would take the header with the password along.

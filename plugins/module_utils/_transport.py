@@ -43,7 +43,8 @@ class BrokenError(Exception):
 class Request:
     """What the engine is asked: `path` without the API's version, `query` unquoted, `body` to become JSON.
 
-    Bodies hold secret settings, and headers passwords: neither is shown.
+    `archive` is a body that is a tar file, and with `wants_archive` the answer is one. Bodies hold secret settings, and
+    headers passwords: neither is shown.
     """
 
     method: str
@@ -51,6 +52,14 @@ class Request:
     query: Mapping[str, Any] | None = None
     body: Any = field(default=None, repr=False)
     headers: Mapping[str, str] | None = field(default=None, repr=False)
+    archive: bytes | None = field(default=None, repr=False)
+    wants_archive: bool = False
+
+    @property
+    def all_headers(self) -> dict[str, str]:
+        """The headers, with that which says what the body is."""
+        kind = {} if self.archive is None else {"Content-Type": "application/x-tar"}
+        return {**kind, **(self.headers or {})}
 
 
 class Transport(Protocol):
@@ -62,7 +71,10 @@ class Transport(Protocol):
     socket_path: str
 
     def ask(self, request: Request, seconds: float) -> Any:
-        """Return the answer, parsed, or None for an empty one. Raises AnswerError, SilenceError, BrokenError."""
+        """Return the answer: a tar file as bytes, else parsed, or None for an empty one.
+
+        Raises AnswerError, SilenceError, BrokenError.
+        """
 
     def stream(self, request: Request, seconds: float) -> Generator[dict[str, Any], None, None]:
         """Yield the JSON objects of an answer as they arrive, with `seconds` for each. Raises what `ask` does.
@@ -88,6 +100,8 @@ class SocketTransport:
         """See Transport."""
         with self._answer(request, seconds) as response:
             answer = response.read()
+        if request.wants_archive:
+            return answer
         return json.loads(answer) if answer else None
 
     def stream(self, request: Request, seconds: float) -> Generator[dict[str, Any], None, None]:
@@ -118,8 +132,8 @@ class SocketTransport:
         """Yield the answer to be read, which is no error."""
         query = f"?{urlencode(request.query)}" if request.query else ""
         url = f"/v{self._version}{request.path}{query}"
-        sent = None if request.body is None else json.dumps(request.body)
-        headers = {**({"Content-Type": "application/json"} if sent else {}), **(request.headers or {})}
+        sent = request.archive if request.body is None else json.dumps(request.body)
+        headers = {**({"Content-Type": "application/json"} if request.body is not None else {}), **request.all_headers}
         connection = self._connection
         whole = False
         try:

@@ -26,6 +26,10 @@ PROTECTED = f"{RESERVED}protected"
 CHANGE = f"{RESERVED}change"
 # On the volume that notes what a plugin was before a change of it.
 PLUGIN_CHANGE = f"{RESERVED}plugin-change"
+# How the names of volumes begin that carry the same label and note that a plugin has yet to read config files.
+BEHIND = "voltainer-plugin-behind."
+# On the volume, the containers and the image with which a plugin is tested: the name of the plugin.
+CANARY = f"{RESERVED}canary"
 STAGING_SUFFIX = ".voltainer-change"
 
 # The engine puts it on a volume that it made up a name for (23.0 and later); before, only the name tells.

@@ -13,6 +13,7 @@ from typing import Any
 from ansible_collections.voltainer.volumes.plugins.module_utils._reference import driver_key
 from ansible_collections.voltainer.volumes.plugins.module_utils._usage import Users
 from ansible_collections.voltainer.volumes.plugins.module_utils._volume import (
+    BEHIND,
     CHANGE,
     PLUGIN_CHANGE,
     Change,
@@ -66,6 +67,11 @@ def unfinished_changes(volumes: Iterable[Volume]) -> dict[str, str]:
             # Nothing that this collection made, or a label that was damaged: it is safer to take it for one.
             told.setdefault(
                 volume.name, "it carries the label of a change's staging volume, and its record is unreadable"
+            )
+        elif PLUGIN_CHANGE in (volume.labels or {}) and volume.name.startswith(BEHIND):
+            told[volume.name] = (
+                "it notes that a plugin runs which has yet to read its changed config files; the next task of"
+                " docker_volume_plugin_x that restarts the plugin removes it"
             )
         elif PLUGIN_CHANGE in (volume.labels or {}):
             told[volume.name] = (

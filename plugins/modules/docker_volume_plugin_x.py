@@ -95,7 +95,7 @@ options:
     default: false
   secret_settings:
     description:
-      - Names in O(settings) whose values are secret, beside those whose names say so.
+      - Names in O(settings) and O(canary_options) whose values are secret, beside those whose names say so.
     type: list
     elements: str
     default: []
@@ -143,6 +143,102 @@ options:
       - Without effect. C(community.docker.docker_plugin) returns more when it is set; this module always does.
     type: bool
     default: false
+  config_files:
+    description:
+      - Files that the plugin reads when it starts. They are written on the host on which the module runs, each in one
+        step, so that a task that is killed leaves the old file or the new one.
+      - A plugin that is enabled is restarted for a change of what a file says, as O(on_change) has it. Where it does
+        not come up with the new files, the old ones are brought back, together with its settings and version.
+      - With O(state=absent), the files and their backups are removed after the plugin.
+      - No content is ever shown. A diff and a warning name the keys that differ, such as C(APIToken of FlashArrays[0]).
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description: Where the file is, from the root on. A symbolic link is followed.
+        type: str
+        required: true
+      content:
+        description:
+          - A string, which is checked against O(config_files[].format) and kept as it is.
+          - Or a mapping (for C(json) and C(yaml) also a list), which is written in the format.
+          - Needed unless O(state=absent).
+        type: raw
+      format:
+        description:
+          - The format of the file. V(raw) takes a string only and checks nothing.
+          - Needed unless O(state=absent).
+          - To read and write V(yaml), the module needs PyYAML where it runs; V(toml) needs C(tomlkit), or to read only
+            Python 3.11.
+        type: str
+        choices: [json, yaml, ini, toml, raw]
+      strategy:
+        description:
+          - V(replace) makes the file what O(config_files[].content) says.
+          - V(merge) brings in the keys of O(config_files[].content) and leaves others alone, for plugins that write to
+            their own file.
+        type: str
+        choices: [replace, merge]
+        default: replace
+      initial:
+        description:
+          - With V(merge), names of keys, at any depth, that are written only where the file has none, since the plugin
+            renews their values, such as C(token) of rclone.
+        type: list
+        elements: str
+        default: []
+      force:
+        description: Whether the file is changed where it is there and not empty.
+        type: bool
+        default: true
+      backup:
+        description:
+          - Whether what the file was before a change of its content is kept beside it, closed to others, under its
+            name with the time and C(~) at the end. The newest five are kept.
+          - Without it, the old file comes back only where the task itself lives to see that the plugin does not come
+            up.
+        type: bool
+        default: true
+      mode:
+        description: The mode of the file, three octal digits in quotes.
+        type: str
+        default: "0600"
+      owner:
+        description: The owner of the file. Not given, an existing file keeps its own.
+        type: str
+      group:
+        description: The group of the file. Not given, an existing file keeps its own.
+        type: str
+      directory_mode:
+        description: The mode of the folders of the file that are missing and made, three octal digits in quotes.
+        type: str
+        default: "0700"
+  on_change:
+    description:
+      - What becomes of a plugin that is enabled and must be restarted to take up other settings or config files.
+      - V(restart) disables it, changes them, and enables it again; refused while running containers have its volumes
+        mounted, unless O(force) says otherwise.
+      - V(fail) changes nothing and fails, telling what differs.
+      - V(defer) writes config files, changes no settings, and leaves the plugin running with what it read when it
+        started. What it does not know yet is a warning of each such task, until it was restarted, by whomever.
+      - An upgrade, which restarts it anyway, takes everything up.
+    type: str
+    choices: [restart, fail, defer]
+    default: restart
+  canary:
+    description:
+      - Whether each install, change, upgrade and enabling ends with a test. A small volume of the plugin is created,
+        written to, unmounted, mounted again, read and removed, all on this host.
+      - Where that fails, the change is taken back, and the error says at which step, and what the driver said.
+      - No image is pulled, and no container is started. A CSI driver is not tested.
+    type: bool
+    default: false
+  canary_options:
+    description:
+      - What the driver needs to create the volume of the O(canary), such as C(size).
+      - Values whose name tells of a secret are hidden in all output. O(secret_settings) names others.
+    type: dict
 notes:
   - Of several tasks on one host that change the same plugin at once, one waits for the other, where they run as root
     over the engine's socket. Elsewhere, let only one task at a time change a plugin.
@@ -256,8 +352,41 @@ actions:
   sample:
     - Pull the plugin 'rclone/docker-volume-rclone:amd64' as 'rclone:latest'
     - Enable the plugin 'rclone:latest'
+config_files:
+  description:
+    - For each of O(config_files), whether it was changed or would be, what differs, by keys, and where the content from
+      before is kept.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - path: /etc/pure-docker-plugin/pure.json
+      changed: true
+      keys: "changed: APIToken of FlashArrays[0]"
+      backup_file: /etc/pure-docker-plugin/pure.json.20261124T161500Z~
+restart:
+  description: Whether the plugin was running, and was stopped for this task, or in check mode would be.
+  returned: success
+  type: bool
+  sample: false
+deferred:
+  description: What the plugin that runs does not know yet, with O(on_change=defer) or O(on_change=fail).
+  returned: success, or when O(on_change=fail) refuses a change
+  type: list
+  elements: str
+  sample: ["config file '/etc/pure-docker-plugin/pure.json': changed: APIToken of FlashArrays[0]"]
+canary:
+  description: The volume with which the plugin was tested, and the seconds that it took; V(null) where it was not.
+  returned: success
+  type: dict
+  sample: {volume: voltainer-canary-5f70bf18a086, seconds: 0.9}
+canary_step:
+  description: At which step the canary failed.
+  returned: when the canary failed
+  type: str
+  sample: create the volume
 diff:
-  description: The plugin before and after, secret settings hidden.
+  description: The plugin and its config files before and after, secret settings and all contents hidden.
   returned: success
   type: dict
   sample: {before: {exists: true, enabled: false}, after: {exists: true, enabled: true}}
@@ -287,12 +416,26 @@ plugin_log:
   sample: ['pure.json: FlashArrays[0] has no APIToken']
 """
 
-from ansible_collections.voltainer.volumes.plugins.module_utils._module import SecretsOf, run_module
+from ansible_collections.voltainer.volumes.plugins.module_utils._module import ContentsOf, SecretsOf, run_module
 from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_engine import connect
 from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_run import converge_plugin
 from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_wanted import parse_plugin
 
 STATES = ["present", "absent", "enabled", "disabled", "enable", "disable"]
+
+FILE = {
+    "path": {"type": "str", "required": True},
+    "content": {"type": "raw"},
+    "format": {"type": "str", "choices": ["json", "yaml", "ini", "toml", "raw"]},
+    "strategy": {"type": "str", "choices": ["replace", "merge"], "default": "replace"},
+    "initial": {"type": "list", "elements": "str", "default": []},
+    "force": {"type": "bool", "default": True},
+    "backup": {"type": "bool", "default": True},
+    "mode": {"type": "str", "default": "0600"},
+    "owner": {"type": "str"},
+    "group": {"type": "str"},
+    "directory_mode": {"type": "str", "default": "0700"},
+}
 
 
 def main():
@@ -316,11 +459,19 @@ def main():
             "enable_timeout": {"type": "int", "default": 0},
             "wait_ready": {"type": "int", "default": 0},
             "debug": {"type": "bool", "default": False},
+            "config_files": {"type": "list", "elements": "dict", "default": [], "no_log": True, "options": FILE},
+            "on_change": {"type": "str", "choices": ["restart", "fail", "defer"], "default": "restart"},
+            "canary": {"type": "bool", "default": False},
+            "canary_options": {"type": "dict", "no_log": True},
         },
         parse_plugin,
         converge_plugin,
         connect,
-        secrets=[SecretsOf(values="settings", keys="secret_settings")],
+        secrets=[
+            SecretsOf(values="settings", keys="secret_settings"),
+            SecretsOf(values="canary_options", keys="secret_settings"),
+            ContentsOf("config_files"),
+        ],
         mutually_exclusive=[("remote", "plugin_name")],
     )
 

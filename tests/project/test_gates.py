@@ -23,7 +23,17 @@ if TYPE_CHECKING:
 
 LOGS = checkout.BUILD / "log"
 MINUTE = 60
-CHECKS = ("format-check", "ruff", "yamllint", "changelog-lint", "types", "artefact", "ansible-lint", "sanity")
+CHECKS = (
+    "format-check",
+    "ruff",
+    "yamllint",
+    "changelog-lint",
+    "docs-check",
+    "types",
+    "artefact",
+    "ansible-lint",
+    "sanity",
+)
 
 
 def make(gate: str, *arguments: str, minutes: int) -> None:

@@ -76,3 +76,21 @@ def test_every_error_is_listed() -> None:
     assert FILTERS["config_file_errors"](files, with_content=False, noun="folder") == [
         "folder 1: path a is not absolute. Write it from the root, beginning with /."
     ]
+
+
+def test_a_schema_and_vaulted_values_of_ansibles_own_types() -> None:
+    files = loaded(
+        "[{path: /a, format: json, content: {token: 5, user: u, port: x}, "
+        "schema: {required: [host], properties: {token: {type: string}, user: {const: v}, port: {type: integer}}}}]"
+    )
+    assert FILTERS["config_file_errors"](files) == [
+        "config file /a: host is missing.",
+        "config file /a: port must be a whole number, not a string.",
+        "config file /a: token must be a string, not a number.",
+        "config file /a: user must be v.",
+    ]
+    files[0]["content"] = {"token": Vaulted(), "host": "h"}
+    assert FILTERS["config_file_errors"](files) == []
+    files[0]["schema"] = loaded("{properties: {token: {pattern: '^x'}}}")
+    (told,) = FILTERS["config_file_errors"](files)
+    assert told == "config file /a: token is not of the form ^x."

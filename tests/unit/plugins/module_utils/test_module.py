@@ -22,6 +22,9 @@ APPROVED = [{"name": one["Name"], "value": one["Value"]} for one in RCLONE_PRIVI
 INSTALL = {"remote": RCLONE["PluginReference"], "alias": "rclone", "state": "enabled", "privileges": APPROVED}
 VOLUME = {"Name": "reports", "Driver": "local", "Options": None, "Labels": None}
 SAME_KEYS = {"changed", "actions", "diff", "invocation"}
+PLUGIN_KEYS = {"plugin", "reference", "digest", "privileges", "settings", "pull_log"} | {
+    *("config_files", "restart", "deferred", "canary")
+}
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +37,7 @@ def _no_environment(monkeypatch):
     ("module", "params", "keys"),
     [
         (docker_volume_x, {"name": "reports", "labels": {"team": "billing"}}, {"volume", "volumes", "drift"}),
-        (docker_volume_plugin_x, INSTALL, {"plugin", "reference", "digest", "privileges", "settings", "pull_log"}),
+        (docker_volume_plugin_x, INSTALL, PLUGIN_KEYS),
     ],
 )
 def test_check_mode_for_real_and_again_return_the_same_keys(run, module, params, keys):

@@ -37,6 +37,10 @@ PARAMS = {
     "registry_password": None,
     "enable_timeout": 0,
     "wait_ready": 0,
+    "config_files": [],
+    "on_change": "restart",
+    "canary": False,
+    "canary_options": None,
 }
 VOLUME = {"Name": "reports", "Driver": "rclone:latest", "Options": {}, "Labels": {}}
 
