@@ -103,8 +103,8 @@ class FakeEngine:
     `inspected` are the names of the volumes that were inspected.
     `registry[reference]` is the digest that a reference has in its registry, DIGEST unless told otherwise;
     `contents[digest]` is what a plugin of that content is like, `asked_by[digest]` what it asks for. `asked` are the
-    requests that a registry answers. `log` is what plugins said. `started[plugin]` is when a plugin was last started, as
-    `listens_since` tells it, `images` are the labels of the images by their IDs, and `data[volume]` the files in a volume.
+    requests that a registry answers. `log` is what plugins said. `started[id]` is when a plugin was last started,
+    `images` are the labels of the images by their IDs, and `data[volume]` the files in a volume.
     """
 
     def __init__(self, volumes=(), plugins=(), containers=(), offered=RCLONE_PRIVILEGES, services=()):

@@ -175,7 +175,7 @@ def test_a_tar_file_without_a_file_has_no_content(made):
 def test_the_cause_of_a_failure_is_the_engine_s(made, call, arguments):
     answer = (500, message("VolumeDriver.Mount: read-only file system"))
     engine, _server = made({"PUT /containers/c1/archive": answer, "GET /containers/c1/archive": answer})
-    with pytest.raises(EngineError, match="VolumeDriver.Mount: read-only file system") as caught:
+    with pytest.raises(EngineError, match=r"VolumeDriver.Mount: read-only file system") as caught:
         getattr(engine, call)(*arguments)
     assert caught.value.status == 500
 
