@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 
@@ -18,6 +19,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._config_data imp
     words,
 )
 from ansible_collections.voltainer.volumes.plugins.module_utils._config_file import ConfigFileError, render
+from ansible_collections.voltainer.volumes.plugins.module_utils._secrets import leaves
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -220,19 +222,18 @@ def test_nothing_differs_from_itself(data):
 def test_what_is_written_says_the_same_when_read(tree, file_format):
     try:
         text = render(tree, file_format, "/etc/x")
-    except ConfigFileError as exc:
-        assert "cannot be written" in str(exc)
+    except ConfigFileError:
+        # An infinite number, which JSON has not.
+        assert file_format == "json"
+        assert {"nan", "inf", "-inf"} & set(leaves(tree))
         return
     assert differences(tree, read_text(text, file_format)) == ""
 
 
 @given(st.text(max_size=40), st.sampled_from(["json", "yaml", "ini", "toml"]))
 def test_any_text_is_read_or_told_to_be_unreadable(text, file_format):
-    try:
+    with contextlib.suppress(UnreadableError):
         found = read_text(text, file_format)
-    except UnreadableError as exc:
-        assert str(exc) == f"it is not valid {file_format.upper()}"
-    else:
         assert differences(found, read_text(text, file_format)) == ""
 
 
