@@ -72,7 +72,7 @@ def test_the_owner_is_that_of_the_state_also_of_folders_that_are_made(tmp_path):
 def test_folders_that_are_there_stay_as_they_are(tmp_path):
     folder = tmp_path / "a"
     folder.mkdir(0o755)
-    os.chmod(folder, 0o755)
+    folder.chmod(0o755)
     files.write(str(folder / "b" / "c"), state(b"x"), 0o711)
     assert (mode_of(folder), mode_of(folder / "b")) == (0o755, 0o711)
 
