@@ -9,6 +9,7 @@ content is secret: what is shown of a difference are keys and places.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -93,7 +94,7 @@ class FileFound:
 def parse_config_files(entries: Iterable[Mapping[str, Any]], *, removed: bool = False) -> tuple[ConfigFile, ...]:
     """Return what the option `config_files` asks for. Raises InvalidInputError, with every fault of every file."""
     given = [{key: value for key, value in entry.items() if value is not None} for entry in entries]
-    faults = problems(given, with_content=not removed)
+    faults = problems(given, with_content=not removed, folders=())
     faults += [fault for entry in given for fault in _faults(entry)]
     if faults:
         raise InvalidInputError(
@@ -102,6 +103,19 @@ def parse_config_files(entries: Iterable[Mapping[str, Any]], *, removed: bool = 
             "Nothing was changed",
         )
     return tuple(_parsed(entry, removed=removed) for entry in given)
+
+
+def check_different(wanted: Iterable[ConfigFile]) -> None:
+    """Raise InvalidInputError where two paths lead to one file, which could not say what both want."""
+    seen: dict[str, str] = {}
+    for one in wanted:
+        other = seen.setdefault(os.path.realpath(one.path), one.path)
+        if other != one.path:
+            raise InvalidInputError(
+                "The option 'config_files' is invalid",
+                f"'{other}' and '{one.path}' are the same file, through a symbolic link",
+                "Keep one of the entries",
+            )
 
 
 def secrets_of(entries: Iterable[Mapping[str, Any]]) -> set[str]:
@@ -154,8 +168,9 @@ def _before(wanted: ConfigFile, now: FileState, stamp: str, backups: Mapping[str
 
 
 def _after(wanted: ConfigFile, now: FileState) -> FileState:
-    uid = now.uid if wanted.owner is None else files.user_id(wanted.owner)
-    gid = now.gid if wanted.group is None else files.group_id(wanted.group)
+    own = (now.uid, now.gid) if now.exists else (os.geteuid(), os.getegid())
+    uid = own[0] if wanted.owner is None else files.user_id(wanted.owner)
+    gid = own[1] if wanted.group is None else files.group_id(wanted.group)
     return FileState(_content(wanted, now), wanted.mode, uid, gid)
 
 

@@ -21,7 +21,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._errors import (
 )
 
 from .fake_engine import DIGEST, RCLONE, FakeEngine, container, plugin_inspect
-from .test_plugin import VOLUME, converge, verbs
+from .test_plugin import VOLUME, converge, verbs, wanted
 from .test_plugin_upgrade import KEPT, NEXT, NEXT_DIGEST, NO, NOTE, KilledError, leftovers, next_version, settings_of
 
 OLD, NEW = {"array": "a", "APIToken": "s3cret-old"}, {"array": "b", "APIToken": "s3cret-new"}
@@ -266,12 +266,49 @@ def test_what_cannot_be_merged_is_told_before_anything_is_done(path, content, wa
     assert (engine.calls, path.read_bytes()) == ([], content)
 
 
+@pytest.mark.parametrize(
+    ("entries", "words"),
+    [
+        ([{"path": "etc/x"}], "path etc/x is not absolute"),
+        ([{"path": "/etc/../x"}], "is not plain"),
+        ([{"path": "/etc/a\0b"}], "path"),
+        ([{"path": "/etc/x", "content": None}], "content missing"),
+        ([{"path": "/etc/x", "format": None}], "format missing"),
+        ([{"path": "/etc/x"}, {"path": "/etc/x"}], "listed twice"),
+        ([{"path": "/etc/x"}, {"path": "/etc/x/y"}], "also that of a folder"),
+        ([{"path": "/etc/x", "mode": "rw"}], "mode must be three octal digits"),
+        ([{"path": "/etc/x", "mode": "0800"}], "mode must be three octal digits"),
+        ([{"path": "/etc/x", "mode": "04755"}], "mode must be three octal digits"),
+        ([{"path": "/etc/x", "directory_mode": "7"}], "directory_mode must be three octal digits"),
+        ([{"path": "/etc/x", "format": "raw", "content": "x", "strategy": "merge"}], "choose the strategy replace"),
+        ([{"path": "/etc/x", "initial": ["a"]}], "initial is for the strategy merge only"),
+        ([{"path": "/etc/x", "content": '{"s3cret'}], "not valid JSON"),
+        ([{"path": "/etc/x", "format": "raw"}], "format raw takes a string, not a mapping"),
+        ([{"path": "/etc/x", "content": '{"s3cret'}, {"path": "y"}], r"(?s)not valid JSON.*path y is not absolute"),
+    ],
+)
+def test_bad_input(entries, words):
+    with pytest.raises(InvalidInputError, match=words) as caught:
+        wanted(config_files=[{"format": "json", "content": NEW, **one} for one in entries])
+    assert "s3cret" not in str(caught.value)
+
+
 @pytest.mark.parametrize("option", ["owner", "group"])
 def test_an_owner_that_the_host_does_not_know_is_told_before_anything_is_done(path, option):
     engine = engine_at(path)
     with pytest.raises(InvalidInputError, match=f"The {option} 'who' of a config file is invalid"):
         change(engine, path, file={option: "who"})
     assert (engine.calls, path.read_text()) == ([], text(OLD))
+
+
+def test_a_new_file_belongs_to_who_runs_the_task(path, monkeypatch):
+    path.unlink()
+    monkeypatch.setattr(os, "geteuid", lambda: 1234)
+    monkeypatch.setattr(os, "getegid", lambda: 2345)
+    given = []
+    monkeypatch.setattr(os, "fchown", lambda _descriptor, *owner: given.append(owner))
+    change(engine_at(path), path)
+    assert given == [(1234, 2345)]
 
 
 @AS_ROOT
@@ -298,6 +335,18 @@ def test_the_plugin_is_stopped_and_noted_while_a_file_is_written(path, monkeypat
     monkeypatch.setattr(_host_files, "write", look)
     change(engine, path)
     assert seen == [(False, True, [text(OLD)])]
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_two_paths_of_one_file_are_refused(path, there):
+    if not there:
+        path.unlink()
+    link = path.parent / "link.json"
+    link.symlink_to(path)
+    engine = engine_at(path)
+    with pytest.raises(InvalidInputError, match=f"'{path}' and '{link}' are the same file"):
+        converge(engine, config_files=[entry(path), entry(link, OLD)])
+    assert engine.calls == []
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=["fifo", "folder"])
