@@ -15,6 +15,7 @@ import os
 import pwd
 import re
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -100,6 +101,15 @@ def backup_name(path: str, stamp: str) -> str:
     return f"{os.path.realpath(path)}.{stamp}~"
 
 
+def new_backup_name(path: str, moment: float) -> str:
+    """Return where the content that `path` has at this moment is kept. What was kept in the same second stays."""
+    while True:
+        name = backup_name(path, time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(moment)))
+        if not os.path.lexists(name):
+            return name
+        moment += 1
+
+
 def is_backup(path: str, backup: str) -> bool:
     """Return whether `backup` is where a backup of the file would be."""
     return re.fullmatch(re.escape(os.path.realpath(path)) + _STAMP, backup) is not None
@@ -116,11 +126,12 @@ def backups_of(path: str) -> list[str]:
     return [os.path.join(folder, one) for one in sorted(found)]
 
 
-def forget_old_backups(path: str) -> None:
-    """Remove all but the newest backups of the file. Raises VolumesError."""
+def forget_old_backups(path: str, spare: str = "") -> None:
+    """Remove all but the newest backups of the file, and `spare`. Raises VolumesError."""
     with _told(f"Cannot remove old backups of the file '{path}'"):
         for one in backups_of(path)[:-BACKUPS]:
-            _unlink(one)
+            if one != spare:
+                _unlink(one)
 
 
 def user_id(name: str) -> int:

@@ -117,10 +117,21 @@ def apply_plugin(change: Change, plan: Plan) -> None:
     undone = [step for step in plan.steps if step.verb != "forget"]
     if undone:
         _apply_undoing(change, undone)
+    _forget_old_backups(change, plan)
     # Only once the plugin is gone, which nobody can take back.
     for step in plan.steps:
         if step.verb == "forget":
             _apply(change, step)
+
+
+def _forget_old_backups(change: Change, plan: Plan) -> None:
+    # Not before all is done: until then the oldest may be needed for the way back, and the clock may have gone back.
+    for step in plan.steps:
+        if step.verb == "write" and step.arguments["file"].backup:
+            try:
+                _host_files().forget_old_backups(step.arguments["file"].path, step.arguments["file"].backup)
+            except VolumesError as exc:
+                change.warnings += (str(exc),)
 
 
 def _apply_undoing(change: Change, steps: list[Step]) -> None:
@@ -189,11 +200,10 @@ def _unnote(change: Change, _step: Step) -> None:
 
 def _write(change: Change, step: Step) -> None:
     file: FileFound = step.arguments["file"]
-    if file.backup and file.before.content is not None and file.now.content != file.after.content:
-        # What a task kept that was killed is older than this change, and stays.
-        if not _host_files().look(file.backup).exists:
-            _host_files().keep(file.path, file.backup, file.before.content)
-        _host_files().forget_old_backups(file.path)
+    keeps = file.backup and file.before.content is not None and file.now.content != file.after.content
+    # What a task kept that was killed is older than this change, and stays.
+    if keeps and not _host_files().look(file.backup).exists:
+        _host_files().keep(file.path, file.backup, file.before.content)
     _host_files().write(file.path, file.after, file.wanted.directory_mode)
 
 

@@ -130,10 +130,10 @@ def secrets_of(entries: Iterable[Mapping[str, Any]]) -> set[str]:
     return {one for one in found if len(one) >= _SHORTEST_SECRET}
 
 
-def observe(wanted: ConfigFile, stamp: str, backups: Mapping[str, str]) -> FileFound:
-    """Look at a file. `backups` are where changes that are under way keep what was before them, by path."""
+def observe(wanted: ConfigFile, moment: float, backups: Mapping[str, str]) -> FileFound:
+    """Look at a file at this `moment`. `backups` are where changes under way keep what was before them, by path."""
     now = files.look(wanted.path)
-    before, backup = _before(wanted, now, stamp, backups)
+    before, backup = _before(wanted, now, moment, backups)
     after = _after(wanted, now)
     keys, matters = _differ(wanted, now, after)
     return FileFound(wanted, now, before, after, backup, keys, matters)
@@ -156,7 +156,7 @@ def secrets_in_files(found: Iterable[FileFound]) -> set[str]:
     return secrets_of(texts)
 
 
-def _before(wanted: ConfigFile, now: FileState, stamp: str, backups: Mapping[str, str]) -> tuple[FileState, str]:
+def _before(wanted: ConfigFile, now: FileState, moment: float, backups: Mapping[str, str]) -> tuple[FileState, str]:
     noted = backups.get(wanted.path)
     if noted == "":
         return FileState(), ""
@@ -164,7 +164,7 @@ def _before(wanted: ConfigFile, now: FileState, stamp: str, backups: Mapping[str
         kept = files.look(noted)
         # Without a backup, whoever noted it did not come to change the file.
         return (replace(now, content=kept.content) if kept.exists else now), noted
-    return now, files.backup_name(wanted.path, stamp) if now.exists and wanted.backup else ""
+    return now, files.new_backup_name(wanted.path, moment) if now.exists and wanted.backup else ""
 
 
 def _after(wanted: ConfigFile, now: FileState) -> FileState:

@@ -161,8 +161,8 @@ def _files(wanted: PluginWanted, backups: Mapping[str, str]) -> tuple[FileFound,
     if wanted.state == "absent":
         return tuple(_plugin_config.observe_removal(file) for file in wanted.config_files)
     _plugin_config.check_different(wanted.config_files)
-    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-    return tuple(_plugin_config.observe(file, stamp, backups) for file in wanted.config_files)
+    moment = time.time()
+    return tuple(_plugin_config.observe(file, moment, backups) for file in wanted.config_files)
 
 
 def _backups(note: Note | None, behind: Iterable[Behind]) -> dict[str, str]:

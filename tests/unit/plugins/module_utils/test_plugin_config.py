@@ -11,6 +11,7 @@ import json
 import os
 import re
 import stat
+import time
 
 import pytest
 from ansible_collections.voltainer.volumes.plugins.module_utils import _host_files
@@ -508,9 +509,48 @@ def test_what_fails_names_all_reasons(path):
     assert (engine.calls, path.read_text()) == ([], text(OLD))
 
 
+def test_backups_of_two_changes_in_one_second_are_two(path, monkeypatch):
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now)
+    engine = engine_at(path)
+    for content in (NEW, {"array": "c"}, {"array": "d"}):
+        change(engine, path, content)
+    assert beside(path) == sorted([text(OLD), text(NEW), text({"array": "c"})])
+    engine.fail["enable_plugin"] = NO
+    with pytest.raises(VolumesError):
+        change(engine, path, OLD)
+    assert (path.read_text(), len(beside(path))) == (text({"array": "d"}), 3)
+
+
 def old_backups(path, years):
     for year in years:
         (path.parent / f"{path.name}.{year}1124T161500Z~").write_text(str(year))
+
+
+def test_a_change_keeps_five_backups_and_a_failed_one_all_that_were_there(path):
+    engine = engine_at(path)
+    old_backups(path, range(2001, 2007))
+    before = beside(path)
+    engine.fail["enable_plugin"] = NO
+    with pytest.raises(VolumesError):
+        change(engine, path)
+    assert beside(path) == before
+    change(engine, path)
+    assert beside(path) == sorted(["2003", "2004", "2005", "2006", text(OLD)])
+
+
+def test_the_way_back_does_not_depend_on_the_clock(path):
+    """A backup that has an older name than others, as the clock went back, is there for the way back all the same."""
+    engine = engine_at(path)
+    old_backups(path, range(2091, 2097))
+    engine.enable_plugin = lambda *_arguments: (_ for _ in ()).throw(KilledError)
+    with pytest.raises(KilledError):
+        change(engine, path)
+    del engine.enable_plugin
+    engine.fail["enable_plugin"] = NO
+    with pytest.raises(VolumesError, match="again as it was before"):
+        change(engine, path)
+    assert engine.knows == path.read_text() == text(OLD)
 
 
 # Killed
