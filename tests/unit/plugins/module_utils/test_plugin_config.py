@@ -16,6 +16,7 @@ import time
 import pytest
 from ansible_collections.voltainer.volumes.plugins.module_utils import _host_files
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import (
+    EngineError,
     InvalidInputError,
     RefusedError,
     VolumesError,
@@ -615,6 +616,21 @@ def test_killed_before_each_step_and_run_again(path, monkeypatch, params):
         assert verbs(change(engine, path, **params)) == []
 
 
+@pytest.mark.parametrize("params", KILLED)
+def test_killed_before_each_step_and_then_failing_goes_back_to_the_old_file(path, monkeypatch, params):
+    for number, engine in each_kill(path, monkeypatch, lambda: engine_at(path), **params):
+        engine.fail["get_file"] = NO
+        with pytest.raises(VolumesError, match=r"(?s)the engine says no.*again as it was before"):
+            change(engine, path, **{**params, "canary": True})
+        assert engine.knows == path.read_text() == text(OLD), number
+        assert running(engine)
+        assert none_left(engine), number
+        assert beside(path) == [], number
+        if "settings" not in params:
+            assert settings_of(engine).items() >= KEPT.items()
+        assert engine.plugin(NAME).reference == RCLONE["PluginReference"]
+
+
 def test_killed_before_each_step_of_an_install_and_run_again(path, monkeypatch):
     for number, engine in each_kill(path, monkeypatch, lambda: Host(path)):
         change(engine, path)
@@ -623,6 +639,26 @@ def test_killed_before_each_step_of_an_install_and_run_again(path, monkeypatch):
         assert (engine.volumes_by_name, engine.images, engine.containers) == ({}, {}, [])
         assert set(beside(path)) <= {text(OLD), text(NEW)}
         assert text(OLD) in beside(path)
+
+
+def test_a_killed_change_of_a_file_that_was_not_there(path, monkeypatch):
+    for number in range(20):
+        path.unlink(missing_ok=True)
+        engine = engine_at(path)
+        try:
+            with killed_at(engine, monkeypatch, number):
+                change(engine, path, canary=True)
+        except KilledError:
+            pass
+        else:
+            break
+        engine.fail["get_file"] = NO
+        with pytest.raises(VolumesError, match="again as it was before"):
+            change(engine, path, canary=True)
+        assert engine.knows is None
+        assert list(path.parent.iterdir()) == [], number
+        assert none_left(engine)
+    assert number > 4
 
 
 def test_the_next_task_may_want_something_else(path, monkeypatch):
@@ -642,6 +678,26 @@ def kill_before(engine, method):
         raise KilledError
 
     setattr(engine, method, killed)
+
+
+def test_containers_that_use_it_since_the_kill_do_not_lose_it_where_the_canary_fails(path):
+    engine = engine_at(path)
+    kill_before(engine, "import_empty_image")
+    with pytest.raises(KilledError):
+        change(engine, path, canary=True)
+    assert running(engine)
+    web = container("web", "reports", NAME)
+    engine.containers = [web]
+    engine.fail["get_file"] = NO
+    starts = engine.starts
+    with pytest.raises(VolumesError, match=r"the engine says no.*Bringing back.*failed, too.*web .running"):
+        change(engine, path, canary=True)
+    assert (running(engine), engine.starts) == (True, starts)
+    assert engine.knows == path.read_text() == text(NEW)
+    assert NOTE in engine.volumes_by_name
+    engine.containers = []
+    change(engine, path, canary=True)
+    assert none_left(engine)
 
 
 @pytest.mark.parametrize(
@@ -787,6 +843,64 @@ def test_a_deferred_change_leaves_settings_alone_and_tells(path):
     assert verbs(outcome) == ["note", "disable", "set", "enable", "unnote"]
     assert settings_of(engine)["RCLONE_VERBOSE"] == "3"
     assert none_left(engine)
+
+
+@pytest.mark.parametrize("method", ["write", "keep"])
+def test_a_deferred_change_that_fails_leaves_what_was_there(path, monkeypatch, method):
+    engine, other = engine_at(path), path.parent / "other.json"
+    other.write_text(text(OLD))
+    change(engine, path, on_change="defer")
+    noted, kept = behind(engine), beside(path)
+    second_fails(monkeypatch, other, method)
+    with pytest.raises(VolumesError, match=r"No space left.*again as it was before"):
+        converge(engine, config_files=[entry(path, {"array": "c"}), entry(other)], on_change="defer")
+    assert (path.read_text(), other.read_text()) == (text(NEW), text(OLD))
+    assert (behind(engine), beside(path)) == (noted, kept)
+    assert (engine.starts, engine.knows) == (0, text(OLD))
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_restart_that_does_not_get_to_stop_the_plugin_leaves_the_deferred_files(path, killed):
+    engine = engine_at(path)
+    change(engine, path, on_change="defer")
+    noted, kept = behind(engine), beside(path)
+    if killed:
+        kill_before(engine, "disable_plugin")
+        with pytest.raises(KilledError):
+            change(engine, path)
+        assert NOTE in engine.volumes_by_name
+    engine.fail["disable_plugin"] = EngineError("Cannot disable", "plugin is in use", status=409)
+    looks = iter([[], [container("late", "reports", NAME)], [container("late", "reports", NAME)]])
+    real = engine.users_of_driver
+
+    def users(driver):
+        engine.containers = next(looks)
+        return real(driver)
+
+    engine.users_of_driver = users
+    with pytest.raises(VolumesError, match=r"late .running, read-write at /data.*again as it was before"):
+        change(engine, path)
+    assert (engine.starts, engine.knows, path.read_text()) == (0, text(OLD), text(NEW))
+    assert running(engine)
+    assert (behind(engine), beside(path)) == (noted, kept)
+    engine.containers, engine.users_of_driver = [], real
+    change(engine, path)
+    assert (engine.knows, none_left(engine)) == (text(NEW), True)
+
+
+def test_a_note_of_a_killed_restart_is_removed_by_a_task_that_defers_and_what_is_deferred_stays_noted(path):
+    engine = engine_at(path)
+    change(engine, path, on_change="defer")
+    kill_before(engine, "disable_plugin")
+    with pytest.raises(KilledError):
+        change(engine, path)
+    outcome = change(engine, path, on_change="defer")
+    assert verbs(outcome) == ["unnote"]
+    assert NOTE not in engine.volumes_by_name
+    assert len(behind(engine)) == 1
+    assert outcome.values["deferred"]
+    change(engine, path)
+    assert (engine.knows, none_left(engine)) == (text(NEW), True)
 
 
 def test_a_deferred_change_killed_before_each_step(path, monkeypatch):
