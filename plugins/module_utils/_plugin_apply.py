@@ -190,14 +190,16 @@ def _behind(change: Change, _step: Step) -> None:
 
 
 def _unnote(change: Change, _step: Step) -> None:
-    note = change.found.note or _start(change)
-    _remove_trial(change, note)
+    # There is none where only a plugin that is gone had files to read.
+    note = change.found.start or change.found.note
+    if note is not None:
+        _remove_trial(change, note)
     # A plugin that runs on as it was has still to read what they tell of.
     if change.stopped or not change.found.reads_old:
         for behind in change.found.behind:
             change.engine.remove_volume(behind.volume)
     # A look for a volume that is not there asks all drivers, and one may hang.
-    if change.noted or change.found.note:
+    if note is not None and (change.noted or change.found.note):
         change.engine.remove_volume(note.volume)
 
 

@@ -930,6 +930,28 @@ def test_a_deferred_change_killed_before_each_step(path, monkeypatch):
     assert number > 2
 
 
+@pytest.mark.parametrize(
+    "label",
+    [
+        "{",
+        "null",
+        "[]",
+        '{"plugin_id": "5f1c", "name": "x", "since": Infinity, "backups": {}}',
+        '{"plugin_id": "5f1c", "name": "x", "since": NaN, "backups": {}}',
+        '{"plugin_id": "5f1c", "name": "x", "since": 1e999, "backups": {}}',
+        '{"plugin_id": "5f1c", "name": "x", "since": 1, "backups": null}',
+        '{"plugin_id": "5f1c", "name": "x", "since": 2, "backups": {"/x": "/y"}}',
+        '{"plugin_id": "other", "name": "x", "since": 1, "backups": {"/x": "/y"}}',
+        '{"plugin_id": "5f1c", "name": "x", "since": ' + "9" * 5000 + ', "backups": {}}',
+    ],
+)
+def test_a_forged_or_damaged_note_of_deferred_files_says_nothing(path, label):
+    engine = engine_at(path)
+    name = "voltainer-plugin-behind.5f1c.1"
+    engine.volumes_by_name[name] = {"Name": name, "Driver": "local", "Options": {}, "Labels": {CHANGE: label}}
+    assert verbs(change(engine, path, OLD)) == []
+
+
 # Removal
 
 
@@ -964,6 +986,28 @@ def test_the_files_of_a_plugin_that_is_not_removed_stay(path):
         change(engine, path, state="absent")
     assert path.read_text() == text(OLD)
     assert (running(engine), engine.knows) == (True, text(OLD))
+
+
+def test_a_removal_killed_before_each_step_and_run_again(path, monkeypatch):
+    for number in range(20):
+        for one in path.parent.iterdir():
+            one.unlink()
+        path.write_text(text(OLD))
+        engine = engine_at(path)
+        del engine.volumes_by_name["reports"]
+        change(engine, path, on_change="defer")
+        try:
+            with killed_at(engine, monkeypatch, number):
+                change(engine, path, state="absent")
+        except KilledError:
+            pass
+        else:
+            break
+        change(engine, path, state="absent")
+        assert (engine.plugins_by_name, engine.volumes_by_name) == ({}, {}), number
+        assert list(path.parent.iterdir()) == [], number
+        assert verbs(change(engine, path, state="absent")) == []
+    assert number > 4
 
 
 # Secrets
