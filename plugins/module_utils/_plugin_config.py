@@ -53,7 +53,8 @@ class FileFound:
 
     `before` differs from `now` where an earlier task changed the file and was killed, or left the plugin running as it
     was: it is what the plugin last worked with. `backup` is where that is kept, "" where there is no file to keep.
-    `keys` are the words for what differs; `matters` tells whether a plugin that runs does not know it yet.
+    `keys` are the words for what differs; `matters` tells whether a plugin that runs does not know it yet. `left` says
+    that of a file to be removed, something is left beside it.
     """
 
     wanted: ConfigFile
@@ -63,6 +64,7 @@ class FileFound:
     backup: str = ""
     keys: str = ""
     matters: bool = False
+    left: bool = False
 
     @property
     def path(self) -> str:
@@ -71,8 +73,8 @@ class FileFound:
 
     @property
     def changes(self) -> bool:
-        """Whether the file is to be written."""
-        return self.now != self.after
+        """Whether the file is to be written, or removed."""
+        return self.now != self.after or self.left
 
     @property
     def words(self) -> str:
@@ -142,7 +144,7 @@ def observe(wanted: ConfigFile, moment: float, backups: Mapping[str, str]) -> Fi
 def observe_removal(wanted: ConfigFile) -> FileFound:
     """Look at a file that is to be removed."""
     now = files.look(wanted.path)
-    return FileFound(wanted, now, now, FileState())
+    return FileFound(wanted, now, now, FileState(), left=bool(files.left_of(wanted.path)))
 
 
 def secrets_in_files(found: Iterable[FileFound]) -> set[str]:

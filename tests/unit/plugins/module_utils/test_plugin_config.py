@@ -975,6 +975,18 @@ def test_a_removal_takes_the_plugin_first_and_then_its_files(path, monkeypatch):
     assert verbs(converge(engine, state="absent", config_files=files)) == []
 
 
+@pytest.mark.parametrize("left", ["pure.json.20261124T161500Z~", ".pure.json.voltainer~"])
+def test_a_removal_takes_what_is_left_of_a_file_that_is_gone(path, left):
+    path.rename(path.parent / left)
+    files = [{"path": str(path)}]
+    assert verbs(converge(FakeEngine(), True, state="absent", config_files=files)) == ["forget"]
+    assert os.listdir(path.parent) == [left]
+    outcome = converge(FakeEngine(), state="absent", config_files=files)
+    assert outcome.values["config_files"][0]["changed"] is True
+    assert os.listdir(path.parent) == []
+    assert verbs(converge(FakeEngine(), state="absent", config_files=files)) == []
+
+
 def test_the_files_of_a_plugin_that_is_not_removed_stay(path):
     engine = engine_at(path)
     with pytest.raises(RefusedError, match="it still has 1 volume"):
