@@ -28,6 +28,8 @@ _MODE = re.compile(r"0?[0-7]{3}\Z")
 _NO_MERGE = "Only files in the formats json, yaml, ini and toml have keys to merge: choose the strategy replace"
 # Values that are shorter are found in any text; to hide them would blot out what has nothing to do with them.
 _SHORTEST_SECRET = 4
+# Neither is hidden what Ansible would then take for a secret in each result: these are its `changed`, and every null.
+_NO_SECRETS = frozenset({"true", "false", "none", "null"})
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,7 @@ def secrets_of(entries: Iterable[Mapping[str, Any]]) -> set[str]:
             found |= set(_secrets_in_text(content, str(entry.get("format"))))
         else:
             found |= set(_secrets_in(content))
-    return {one for one in found if len(one) >= _SHORTEST_SECRET}
+    return {one for one in found if len(one) >= _SHORTEST_SECRET and one.lower() not in _NO_SECRETS}
 
 
 def observe(wanted: ConfigFile, moment: float, backups: Mapping[str, str]) -> FileFound:

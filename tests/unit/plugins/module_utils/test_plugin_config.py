@@ -21,9 +21,10 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._errors import (
     RefusedError,
     VolumesError,
 )
+from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_config import secrets_of
 
 from .fake_engine import DIGEST, RCLONE, FakeEngine, container, plugin_inspect
-from .test_plugin import VOLUME, converge, verbs, wanted
+from .test_plugin import VOLUME, converge, names, verbs, wanted
 from .test_plugin_upgrade import KEPT, NEXT, NEXT_DIGEST, NO, NOTE, KilledError, leftovers, next_version, settings_of
 
 OLD, NEW = {"array": "a", "APIToken": "s3cret-old"}, {"array": "b", "APIToken": "s3cret-new"}
@@ -1025,6 +1026,27 @@ def test_a_removal_killed_before_each_step_and_run_again(path, monkeypatch):
 # Secrets
 
 
+@pytest.mark.parametrize(
+    ("content", "file_format", "found"),
+    [
+        ({"APIToken": "hunter2", "host": "10.0.0.1"}, "json", {"hunter2"}),
+        ({"F": [{"token": {"deep": ["hunter2", "hunter3"]}}]}, "json", {"hunter2", "hunter3"}),
+        ({"password": 12345678}, "json", {"12345678"}),
+        ({"token": "abc"}, "json", set()),
+        ({"verify_token": True, "token": False, "password": None}, "json", set()),
+        ("verify_token = true\ntoken = 'None'", "toml", set()),
+        ("[a]\npass = hunter2\npath = /etc", "ini", {"hunter2"}),
+        ("token: hunter2\nx: &a [*a]", "yaml", {"hunter2", "token: hunter2", "x: &a [*a]", "&a [*a]"}),
+        ("TOKEN=hunter2\n", "raw", {"hunter2", "TOKEN=hunter2"}),
+        ("x=true\n", "raw", {"x=true"}),
+        (None, "json", set()),
+        ("", "raw", set()),
+    ],
+)
+def test_secrets_in_contents(content, file_format, found):
+    assert secrets_of([entry("/x", content, file_format)]) == found
+
+
 def test_a_plugin_s_last_words_hide_what_is_secret_in_old_and_new_files(path):
     engine = engine_at(path)
     engine.log = ("bad token s3cret-old", "bad token s3cret-new", "no route to a")
@@ -1033,3 +1055,13 @@ def test_a_plugin_s_last_words_hide_what_is_secret_in_old_and_new_files(path):
         change(engine, path)
     assert caught.value.details["plugin_log"] == ["no route to a"]
     assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("failing", ["enable_plugin", "put_file"])
+def test_a_secret_that_only_the_file_holds_is_hidden_in_what_the_driver_says(path, failing):
+    engine = engine_at(path)
+    engine.fail[failing] = EngineError("Cannot do it", "login with s3cret-old failed", status=500)
+    with pytest.raises(VolumesError, match=r"login with \*{8} failed") as caught:
+        change(engine, path, {"array": "b"}, file={"strategy": "merge"}, canary=True)
+    assert "s3cret" not in str(caught.value)
+    assert names(engine)[-1] == "remove_volume"
