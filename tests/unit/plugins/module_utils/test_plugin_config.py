@@ -1178,3 +1178,32 @@ def test_the_plugin_reads_a_file_through_a_link_and_so_it_comes_back(path):
     assert engine.knows == text(NEW)
     assert link.is_symlink()
     assert outcome.values["config_files"][0]["backup_file"].startswith(f"{path}.")
+
+
+def test_a_failure_after_a_restart_by_somebody_else_goes_back_to_what_was_read_then(path):
+    engine = engine_at(path)
+    change(engine, path, on_change="defer")
+    engine.restart()
+    engine.fail["enable_plugin"] = NO
+    with pytest.raises(VolumesError, match="again as it was before"):
+        change(engine, path, {"array": "c"})
+    assert engine.knows == path.read_text() == text(NEW)
+    assert beside(path) == [text(OLD)]
+
+
+def test_a_restart_between_the_note_and_the_file_does_not_count(path, monkeypatch):
+    engine = engine_at(path)
+    write = _host_files.write
+
+    def late(*arguments):
+        engine.restart()
+        # Files have their time from a clock that is behind by some milliseconds.
+        time.sleep(0.03)
+        write(*arguments)
+
+    monkeypatch.setattr(_host_files, "write", late)
+    change(engine, path, on_change="defer")
+    assert engine.knows == text(OLD)
+    assert change(engine, path, check_mode=True, on_change="defer").values["deferred"] != []
+    change(engine, path)
+    assert engine.knows == text(NEW)
