@@ -1065,3 +1065,145 @@ def test_a_secret_that_only_the_file_holds_is_hidden_in_what_the_driver_says(pat
         change(engine, path, {"array": "b"}, file={"strategy": "merge"}, canary=True)
     assert "s3cret" not in str(caught.value)
     assert names(engine)[-1] == "remove_volume"
+
+
+# What comes together
+
+
+@pytest.mark.parametrize("fails_again", [True, False])
+@pytest.mark.parametrize(
+    "params", [{"settings": {"RCLONE_VERBOSE": "3"}}, {"remote": NEXT}], ids=["settings", "upgrade"]
+)
+def test_killed_before_each_step_of_the_way_back(path, monkeypatch, params, fails_again):
+    for number in range(60):
+        for one in path.parent.iterdir():
+            one.unlink()
+        path.write_text(text(OLD))
+        path.chmod(0o600)
+        engine = engine_at(path)
+        engine.fail["put_file"] = NO
+        try:
+            with killed_at(engine, monkeypatch, number):
+                change(engine, path, canary=True, **params)
+        except KilledError:
+            pass
+        except VolumesError:
+            break
+        engine.fail = {"get_file": NO} if fails_again else {}
+        if fails_again:
+            with pytest.raises(VolumesError, match=r"(?s)the engine says no.*again as it was before"):
+                change(engine, path, canary=True, **params)
+        else:
+            change(engine, path, canary=True, **params)
+        expected = text(OLD) if fails_again else text(NEW)
+        assert engine.knows == path.read_text() == expected, number
+        assert (running(engine), none_left(engine)) == (True, True), number
+        if not fails_again:
+            assert verbs(change(engine, path, canary=True, **params)) == []
+    assert number > 15
+
+
+def test_what_another_plugin_of_the_name_had_to_read_is_forgotten(path):
+    engine = engine_at(path)
+    change(engine, path, on_change="defer")
+    engine.plugins_by_name[NAME]["Id"] = "another"
+    check = change(engine, path, check_mode=True, on_change="fail")
+    assert (verbs(check), check.plan.warnings) == (["unnote"], ())
+    change(engine, path)
+    assert (engine.starts, none_left(engine)) == (0, True)
+
+
+@pytest.mark.parametrize("state", ["enabled", "present", "absent"])
+def test_what_a_plugin_that_is_gone_had_to_read_is_forgotten(path, state):
+    engine = engine_at(path)
+    change(engine, path, on_change="defer")
+    del engine.plugins_by_name[NAME]
+    outcome = change(engine, path, state=state)
+    assert verbs(outcome)[-2:] == (["unnote", "forget"] if state == "absent" else [verbs(outcome)[-2], "unnote"])
+    assert behind(engine) == []
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_disabling_a_plugin_with_deferred_files(path, monkeypatch, fails):
+    engine, other = engine_at(path), path.parent / "other.json"
+    change(engine, path, on_change="defer")
+    both = [entry(path), entry(other)]
+    if fails:
+        second_fails(monkeypatch, other)
+        with pytest.raises(VolumesError, match=r"No space left.*again as it was before"):
+            converge(engine, config_files=both, state="disabled")
+        assert engine.knows == path.read_text() == text(OLD)
+        assert running(engine)
+        assert not other.exists()
+    converge(engine, config_files=both, state="disabled")
+    assert (running(engine), none_left(engine)) == (False, True)
+    assert path.read_text() == other.read_text() == text(NEW)
+
+
+def test_an_upgrade_takes_up_what_was_deferred(path):
+    engine = engine_at(path)
+    change(engine, path, on_change="defer")
+    engine.fail["enable_plugin"] = NO
+    with pytest.raises(VolumesError, match="again as it was before"):
+        change(engine, path, remote=NEXT)
+    assert engine.knows == path.read_text() == text(OLD)
+    assert (engine.plugin(NAME).reference, none_left(engine)) == (RCLONE["PluginReference"], True)
+    change(engine, path, on_change="defer")
+    assert change(engine, path, remote=NEXT, on_change="defer").values["deferred"] == []
+    assert engine.knows == path.read_text() == text(NEW)
+    assert none_left(engine)
+
+
+def test_a_driver_that_does_not_list_its_volumes_in_time_gets_its_old_file_back(path):
+    engine = engine_at(path)
+    engine.listing[NAME] = "no route with s3cret-new"
+    with pytest.raises(VolumesError, match=r"did not list its volumes within 1 s.*again as it was before") as caught:
+        change(engine, path, wait_ready=1)
+    assert "s3cret" not in str(caught.value)
+    assert engine.knows == path.read_text() == text(OLD)
+    del engine.listing[NAME]
+    change(engine, path, wait_ready=1)
+    assert engine.knows == text(NEW)
+
+
+def test_the_plugin_reads_a_file_through_a_link_and_so_it_comes_back(path):
+    link = path.parent.parent / "link.json"
+    link.symlink_to(path)
+    engine = engine_at(path)
+    engine.fail["enable_plugin"] = NO
+    with pytest.raises(VolumesError, match="again as it was before"):
+        change(engine, link)
+    assert engine.knows == path.read_text() == text(OLD)
+    outcome = change(engine, link)
+    assert engine.knows == text(NEW)
+    assert link.is_symlink()
+    assert outcome.values["config_files"][0]["backup_file"].startswith(f"{path}.")
+
+
+def test_a_failure_after_a_restart_by_somebody_else_goes_back_to_what_was_read_then(path):
+    engine = engine_at(path)
+    change(engine, path, on_change="defer")
+    engine.restart()
+    engine.fail["enable_plugin"] = NO
+    with pytest.raises(VolumesError, match="again as it was before"):
+        change(engine, path, {"array": "c"})
+    assert engine.knows == path.read_text() == text(NEW)
+    assert beside(path) == [text(OLD)]
+
+
+def test_a_restart_between_the_note_and_the_file_does_not_count(path, monkeypatch):
+    engine = engine_at(path)
+    write = _host_files.write
+
+    def late(*arguments):
+        engine.restart()
+        # Files have their time from a clock that is behind by some milliseconds.
+        time.sleep(0.03)
+        write(*arguments)
+
+    monkeypatch.setattr(_host_files, "write", late)
+    change(engine, path, on_change="defer")
+    assert engine.knows == text(OLD)
+    assert change(engine, path, check_mode=True, on_change="defer").values["deferred"] != []
+    change(engine, path)
+    assert engine.knows == text(NEW)
