@@ -193,7 +193,7 @@ def _example(name: str, preset: Mapping[str, Any]) -> list[str]:
     for file in preset.get("config_files", []):
         values["storage_plugin_config"] = file["example"]
     play = {
-        "name": preset["title"],
+        "name": f"Set up {preset['title']}",
         "hosts": "docker_hosts",
         "become": True,
         "roles": [{"role": "voltainer.volumes.storage_plugin", "vars": values}],
@@ -263,7 +263,7 @@ def schema_rows(schema: Mapping[str, Any], above: str = "") -> Iterator[Row]:
         names["*"] = others
     for key, rules in names.items():
         place = f"{above}.{key}" if above else key
-        yield code(place), _kind(rules), _needed(key, schema), rules.get("description", "")
+        yield _ticked(place), _kind(rules), _needed(key, schema), rules.get("description", "")
         yield from schema_rows(rules, place)
         if isinstance(rules.get("items"), Mapping):
             yield from schema_rows(rules["items"], f"{place}[]")

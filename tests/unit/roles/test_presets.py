@@ -37,8 +37,8 @@ PATH = {"type": "string", "pattern": r"^(/[^/]+)+$"}
 ANY_TEXT = {"type": "string"}
 
 
-def closed(required: list[str], /, **properties: Any) -> dict[str, Any]:
-    return {"type": "object", "required": required, "properties": properties, "additionalProperties": False}
+def closed(needed: list[str], /, **properties: Any) -> dict[str, Any]:
+    return {"type": "object", "required": needed, "properties": properties, "additionalProperties": False}
 
 
 def by_name(rules: Any) -> dict[str, Any]:
@@ -303,6 +303,13 @@ def changed(name: str, *changes: tuple[str, Any]) -> Any:
         ("pure", [("FlashArrays.0.Extra", SECRET)], []),
         ("pure", [("FlashBlades", ...)], []),
         ("pure", [("FlashArrays", ...)], []),
+        ("pure", [("FlashArrays", [])], []),
+        ("pure", [("FlashArrays", []), ("FlashBlades", ...)], ["FlashArrays must not be empty."]),
+        (
+            "pure",
+            [("FlashArrays", []), ("FlashBlades", [])],
+            ["FlashArrays must not be empty.", "FlashBlades must not be empty."],
+        ),
         (
             "pure",
             [("FlashArrays", ...), ("FlashBlades", ...)],

@@ -28,6 +28,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
@@ -37,6 +38,7 @@ from ansible_collections.voltainer.volumes.plugins.modules import docker_volume_
 ALIAS = "killed"
 VOLUME = "killed-volume"
 CONFIG = "/srv/plugins/pure.json"
+TOKENS = ("0f2a2d2c-old-token", "7d1f8c4a-new-token")
 SETTINGS = {"PURE_DOCKER_NAMESPACE": "killed", "PURE_API_TOKEN": "s3cret", "config.source": CONFIG, "args": "--kept"}
 
 
@@ -92,7 +94,16 @@ def leftovers() -> list[str]:
     """Return what a change may leave only while it goes on."""
     plugins = [one["Name"] for one in ask("GET", "/plugins")[1] if "trial" in one["Name"]]
     volumes = [one["Name"] for one in ask("GET", "/volumes")[1]["Volumes"] or []]
-    return plugins + [name for name in volumes if "plugin-change" in name]
+    mark = json.dumps({"label": ["voltainer.volumes.canary"]})
+    containers = [one["Id"] for one in ask("GET", f"/containers/json?all=1&filters={quote(mark)}")[1]]
+    images = [one["Id"] for one in ask("GET", f"/images/json?filters={quote(mark)}")[1]]
+    made = [name for name in volumes if name.startswith("voltainer-")]
+    return plugins + made + containers + images + [str(one) for one in Path(CONFIG).parent.glob(".*.voltainer~")]
+
+
+def array(token: str) -> dict[str, Any]:
+    """Return the content of the array's config file with a token."""
+    return {"FlashArrays": [{"MgmtEndPoint": "192.0.2.1", "APIToken": token}]}
 
 
 # Runs of the module
@@ -191,6 +202,7 @@ class Case:
     volume: bool = True
     installed: bool = True
     enabled_before: bool = True
+    token: str = TOKENS[0]
 
 
 def cases(repository: str) -> list[Case]:
@@ -205,7 +217,10 @@ def cases(repository: str) -> list[Case]:
         "state": "enabled",
         "settings": SETTINGS,
     }
+    file = {"path": CONFIG, "format": "json", "content": array(TOKENS[1])}
+    config = {**change, "config_files": [file], "canary": True, "canary_options": {"size": "20MB"}}
     return [
+        Case("config", config, "1.0", True, {**SETTINGS, "DEBUG": "true"}, token=TOKENS[1]),
         Case("upgrade", upgrade, "1.1", True, new),
         Case("upgrade_disabled", upgrade, "1.1", False, new, volume=False, enabled_before=False),
         Case("settings", change, "1.0", True, {**SETTINGS, "DEBUG": "true"}),
@@ -216,6 +231,7 @@ def cases(repository: str) -> list[Case]:
 def make(case: Case, repository: str) -> None:
     """Bring everything to what it is before the change."""
     remove()
+    Path(CONFIG).write_text(json.dumps(array(TOKENS[0])))
     if not case.installed:
         return
     state = "enabled" if case.enabled_before else "disabled"
@@ -248,6 +264,8 @@ def check(case: Case, before: Mapping[str, Any]) -> None:
     }
     if wrong:
         raise FoundError(f"in the end there is {wrong}")
+    if json.loads(Path(CONFIG).read_text()) != array(case.token):
+        raise FoundError("the config file is another one")
     if left := leftovers():
         raise FoundError(f"there is still {left}")
     names = [one["Name"] for one in ask("GET", "/volumes")[1]["Volumes"] or []]

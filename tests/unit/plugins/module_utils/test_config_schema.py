@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import datetime
 import string
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -286,3 +288,19 @@ def test_the_library_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -
     assert found.startswith(f"config file {PATH}: its schema needs the Python library jsonschema")
     assert found.endswith("on the controller: pip install jsonschema.")
     assert problems([{"path": PATH, "format": "json", "content": {}}]) == []
+
+
+def test_the_library_is_loaded_only_where_a_schema_is_given() -> None:
+    """Modules read config files, too, and have no time for it."""
+    name = "ansible_collections.voltainer.volumes.plugins.module_utils._config_file"
+    path = [entry for entry in sys.path if entry.endswith("src")][:1]
+    program = f"""if True:
+        import sys
+        sys.path[:0] = {path!r}
+        from {name} import problems
+        problems([{{"path": "/a", "format": "json", "content": {{}}}}])
+        assert "jsonschema" not in sys.modules
+        problems([{{"path": "/a", "format": "json", "content": {{}}, "schema": {{}}}}])
+        assert "jsonschema" in sys.modules
+    """
+    subprocess.run([sys.executable, "-c", program], check=True)
