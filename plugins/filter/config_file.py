@@ -62,6 +62,7 @@ def preset_config_files(
     if content is not None:
         given = [_with_content(entry, first, content) for entry in given]
     if not with_content:
+        paths |= {first} if content is not None else set()
         given += [entry for path, entry in of_preset.items() if path not in paths]
     return given
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import configparser
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -36,6 +37,8 @@ else:
 
 # How many keys a message names.
 _MOST = 12
+# How deep a file may be. What refers to itself, as YAML can, has no end.
+_DEEPEST = 100
 # No section of a file is called so: DEFAULT is one like others here.
 _NO_DEFAULT = "\0"
 
@@ -50,12 +53,14 @@ def read_text(text: str, file_format: str) -> Any:
     if reader is None:
         raise UnreadableError("its format is not one that has keys")
     try:
-        return reader(text)
+        said = reader(text)
     except UnreadableError:
         raise
     except Exception:  # noqa: BLE001 - parsers raise whatever they stumble over
         # Without the cause, which quotes the text.
         raise UnreadableError(f"it is not valid {file_format.upper()}") from None
+    _check_depth(said, _DEEPEST)
+    return said
 
 
 def merge(current: Any, wanted: Any, initial: tuple[str, ...] = ()) -> Any:
@@ -100,8 +105,20 @@ def _walk(before: Any, after: Any, place: tuple[Any, ...]) -> Iterator[tuple[str
         yield from _walk_keys(before, after, place)
     elif isinstance(before, list) and isinstance(after, list):
         yield from _walk_keys(dict(enumerate(before)), dict(enumerate(after)), place)
-    elif type(before) is not type(after) or before != after:
+    elif type(before) is not type(after) or (before != after and not (_is_nan(before) and _is_nan(after))):
         yield "changed", place
+
+
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float) and math.isnan(value)
+
+
+def _check_depth(value: Any, left: int) -> None:
+    inside = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+    if inside and not left:
+        raise UnreadableError("it is nested too deeply, or refers to itself")
+    for one in inside:
+        _check_depth(one, left - 1)
 
 
 def _walk_keys(

@@ -274,6 +274,8 @@ def _schema_problems(entry: Mapping[object, object], text: str) -> list[str]:
 def _path_fault(path: object) -> str:
     if not isinstance(path, str) or not path:
         return "path missing."
+    if "\0" in path:
+        return "path holds a NUL character."
     if not path.startswith("/"):
         return f"path {path} is not absolute. Write it from the root, beginning with /."
     if path == "/" or posixpath.normpath(path) != path or path.startswith("//"):

@@ -15,6 +15,7 @@ import os
 import pwd
 import re
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._errors import I
 CLOSED = 0o600
 # How many older contents of a file are kept beside it.
 BACKUPS = 5
+# The one above it means to chown(2) that the owner stays.
+_HIGHEST_ID = 2**32 - 2
 _STAMP = r"\.[0-9]{8}T[0-9]{6}Z~"
 
 
@@ -66,31 +69,45 @@ def write(path: str, state: FileState, directory_mode: int = 0o700) -> None:
     target = os.path.realpath(path)
     with _told(f"Cannot write the file '{path}'"):
         if state.content is None:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(target)
+            _unlink(target)
             return
         _make_folders(os.path.dirname(target), state, directory_mode)
-        _replace(target, state)
+        _replace(target, state, _temporary(target))
 
 
 def keep(path: str, backup: str, content: bytes) -> None:
     """Keep `content`, that of `path`, in the file `backup` that only its owner can read. Raises VolumesError."""
     with _told(f"Cannot keep a backup of the file '{path}' as '{backup}'"):
-        _replace(backup, FileState(content, CLOSED, os.geteuid(), os.getegid()))
+        state = FileState(content, CLOSED, os.geteuid(), os.getegid())
+        _replace(backup, state, _temporary(os.path.realpath(path)))
 
 
 def remove(path: str) -> None:
-    """Remove the file under `path` and the backups beside it. Raises VolumesError."""
+    """Remove the file under `path`, and what is beside it of older contents. Raises VolumesError."""
     target = os.path.realpath(path)
     with _told(f"Cannot remove the file '{path}'"):
-        for one in (*backups_of(path), target, path):
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(one)
+        for one in (*left_of(path), target, path):
+            _unlink(one)
+
+
+def left_of(path: str) -> list[str]:
+    """Return what is beside the file of older contents: its backups, and what a killed task was about to write."""
+    temporary = _temporary(os.path.realpath(path))
+    return [*([temporary] if os.path.lexists(temporary) else []), *backups_of(path)]
 
 
 def backup_name(path: str, stamp: str) -> str:
     """Return where the content that `path` has is kept; `stamp` is a time as YYYYMMDDTHHMMSSZ."""
     return f"{os.path.realpath(path)}.{stamp}~"
+
+
+def new_backup_name(path: str, moment: float) -> str:
+    """Return where the content that `path` has at this moment is kept. What was kept in the same second stays."""
+    while True:
+        name = backup_name(path, time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(moment)))
+        if not os.path.lexists(name):
+            return name
+        moment += 1
 
 
 def is_backup(path: str, backup: str) -> bool:
@@ -109,28 +126,35 @@ def backups_of(path: str) -> list[str]:
     return [os.path.join(folder, one) for one in sorted(found)]
 
 
-def forget_old_backups(path: str) -> None:
-    """Remove all but the newest backups of the file. Raises VolumesError."""
+def forget_old_backups(path: str, spare: str = "") -> None:
+    """Remove all but the newest backups of the file, and `spare`. Raises VolumesError."""
     with _told(f"Cannot remove old backups of the file '{path}'"):
         for one in backups_of(path)[:-BACKUPS]:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(one)
+            if one != spare:
+                _unlink(one)
 
 
 def user_id(name: str) -> int:
     """Return the number of a user, by name or as it is. Raises InvalidInputError."""
     try:
-        return int(name) if name.isdigit() else pwd.getpwnam(name).pw_uid
-    except KeyError:
+        return _number(name) if name.isdigit() else pwd.getpwnam(name).pw_uid
+    except (KeyError, ValueError):
         raise _unknown("owner", "user", name) from None
 
 
 def group_id(name: str) -> int:
     """Return the number of a group, by name or as it is. Raises InvalidInputError."""
     try:
-        return int(name) if name.isdigit() else grp.getgrnam(name).gr_gid
-    except KeyError:
+        return _number(name) if name.isdigit() else grp.getgrnam(name).gr_gid
+    except (KeyError, ValueError):
         raise _unknown("group", "group", name) from None
+
+
+def _number(text: str) -> int:
+    number = int(text)
+    if number > _HIGHEST_ID:
+        raise ValueError
+    return number
 
 
 def _unknown(option: str, kind: str, name: str) -> InvalidInputError:
@@ -150,13 +174,21 @@ def _make_folders(folder: str, state: FileState, mode: int) -> None:
         os.chmod(one, mode)
 
 
-def _replace(target: str, state: FileState) -> None:
-    folder = os.path.dirname(target)
-    # Of one name, so that nothing piles up that killed tasks left; a lock keeps two tasks at once apart. And of a name
-    # that an editor's leftovers have, which programs that read a whole folder know to leave out.
-    temporary = os.path.join(folder, f".{os.path.basename(target)}.voltainer~")
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(temporary)
+def _temporary(target: str) -> str:
+    # Of one name, for the file and its backups, so that nothing piles up that killed tasks left; a lock keeps two tasks
+    # at once apart. And of a name that an editor's leftovers have, which programs that read a whole folder know to
+    # leave out.
+    folder, name = os.path.split(target)
+    return os.path.join(folder, f".{name}.voltainer~")
+
+
+def _unlink(path: str) -> None:
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        os.unlink(path)
+
+
+def _replace(target: str, state: FileState, temporary: str) -> None:
+    _unlink(temporary)
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, CLOSED)
     try:
         with os.fdopen(descriptor, "wb") as stream:
@@ -167,10 +199,9 @@ def _replace(target: str, state: FileState) -> None:
             os.fsync(stream.fileno())
         os.rename(temporary, target)
     except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
+        _unlink(temporary)
         raise
-    _sync(folder)
+    _sync(os.path.dirname(target))
 
 
 def _sync(folder: str) -> None:

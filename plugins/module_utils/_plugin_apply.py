@@ -43,7 +43,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._privileges impo
 )
 from ansible_collections.voltainer.volumes.plugins.module_utils._reference import Reference, parse_reference
 from ansible_collections.voltainer.volumes.plugins.module_utils._registry import Pulled
-from ansible_collections.voltainer.volumes.plugins.module_utils._secrets import leaves, secret_values
+from ansible_collections.voltainer.volumes.plugins.module_utils._secrets import MASK, leaves, secret_values
 from ansible_collections.voltainer.volumes.plugins.module_utils._settings import (
     NO_EMPTY_ARGS,
     SettingsWanted,
@@ -76,8 +76,8 @@ class Change:
 
     `sources` are the defaults of the mounts and devices of the version that was tried. `uncertain` says that nobody
     knows whether the engine goes on with the upgrade. `stopped` says that the plugin did not run for a while, so that
-    it may have read new config files, `canary` what came of the test, `behind` the note
-    that it runs on with old ones. `back` is what it was brought back from.
+    it may have read new config files, `kept` are the backups that were made, `canary` is what came of the test,
+    `behind` the note that it runs on with old files. `back` is what it was brought back from.
     """
 
     engine: PluginEngine
@@ -91,6 +91,7 @@ class Change:
     uncertain: bool = False
     noted: bool = False
     stopped: bool = False
+    kept: tuple[str, ...] = ()
     behind: str = ""
     canary: Mapping[str, Any] | None = None
     back: str = ""
@@ -117,10 +118,21 @@ def apply_plugin(change: Change, plan: Plan) -> None:
     undone = [step for step in plan.steps if step.verb != "forget"]
     if undone:
         _apply_undoing(change, undone)
+    _forget_old_backups(change, plan)
     # Only once the plugin is gone, which nobody can take back.
     for step in plan.steps:
         if step.verb == "forget":
             _apply(change, step)
+
+
+def _forget_old_backups(change: Change, plan: Plan) -> None:
+    # Not before all is done: until then the oldest may be needed for the way back, and the clock may have gone back.
+    for step in plan.steps:
+        if step.verb == "write" and step.arguments["file"].backup:
+            try:
+                _host_files().forget_old_backups(step.arguments["file"].path, step.arguments["file"].backup)
+            except VolumesError as exc:
+                change.warnings += (str(exc),)
 
 
 def _apply_undoing(change: Change, steps: list[Step]) -> None:
@@ -178,22 +190,26 @@ def _behind(change: Change, _step: Step) -> None:
 
 
 def _unnote(change: Change, _step: Step) -> None:
-    note = change.found.note or _start(change)
-    _remove_trial(change, note)
-    for behind in change.found.behind:
-        change.engine.remove_volume(behind.volume)
+    # There is none where only a plugin that is gone had files to read.
+    note = change.found.start or change.found.note
+    if note is not None:
+        _remove_trial(change, note)
+    # A plugin that runs on as it was has still to read what they tell of.
+    if change.stopped or not change.found.reads_old:
+        for behind in change.found.behind:
+            change.engine.remove_volume(behind.volume)
     # A look for a volume that is not there asks all drivers, and one may hang.
-    if change.noted or change.found.note:
+    if note is not None and (change.noted or change.found.note):
         change.engine.remove_volume(note.volume)
 
 
 def _write(change: Change, step: Step) -> None:
     file: FileFound = step.arguments["file"]
-    if file.backup and file.before.content is not None and file.now.content != file.after.content:
-        # What a task kept that was killed is older than this change, and stays.
-        if not _host_files().look(file.backup).exists:
-            _host_files().keep(file.path, file.backup, file.before.content)
-        _host_files().forget_old_backups(file.path)
+    keeps = file.backup and file.before.content is not None and file.now.content != file.after.content
+    # What a task kept that was killed is older than this change, and stays.
+    if keeps and not _host_files().look(file.backup).exists:
+        change.kept += (file.backup,)
+        _host_files().keep(file.path, file.backup, file.before.content)
     _host_files().write(file.path, file.after, file.wanted.directory_mode)
 
 
@@ -262,8 +278,12 @@ def _remove_trial(change: Change, note: Note) -> None:
 
 
 def _disable(change: Change, _step: Step) -> None:
-    engine, wanted = change.engine, change.wanted
+    _stop(change)
     change.stopped = True
+
+
+def _stop(change: Change) -> None:
+    engine, wanted = change.engine, change.wanted
     try:
         engine.disable_plugin(change.name)
     except EngineError as exc:
@@ -353,6 +373,9 @@ def _with_last_words(change: Change, plugin: Plugin) -> Iterator[None]:
     try:
         yield
     except VolumesError as exc:
+        # Secrets that only the files hold are none that Ansible knows of.
+        for secret in sorted(_config_secrets(change), key=len, reverse=True):
+            exc.why = exc.why.replace(secret, MASK)
         said = change.engine.said_by(plugin.id, _secrets(change, plugin))
         if said:
             exc.why = f"{exc.why.rstrip()}\nThe plugin's own last words were:\n" + "\n".join(f"  {one}" for one in said)
@@ -482,10 +505,13 @@ def _restore(change: Change) -> None:
         raise EngineError(f"Cannot bring back the plugin '{change.name}'", "it is not there any more")
     now = _downgrade(change, now, start)
     settings = _settings_back(change, now, start)
-    stop = now.enabled and (bool(settings) or not start.enabled or (change.stopped and _files_differ(change)))
+    runs_on = _runs_on(change, now)
+    stop = now.enabled and (bool(settings) or not start.enabled or (not runs_on and _files_differ(change)))
     if stop:
+        _check_still_unmounted(change)
         engine.disable_plugin(change.name, force=True)
-    _files_back(change)
+    change.stopped = change.stopped or stop or not now.enabled
+    _files_back(change, runs_on=runs_on)
     if change.behind:
         engine.remove_volume(change.behind)
     if settings:
@@ -496,16 +522,35 @@ def _restore(change: Change) -> None:
         _unnote(change, Step("unnote", ""))
 
 
+def _runs_on(change: Change, now: Plugin) -> bool:
+    """Return whether the plugin runs as it did before this task, and with what it read then.
+
+    Where a task was killed, it may run with what that one wrote, unless that was before it stopped the plugin.
+    """
+    return now.enabled and not change.stopped and (change.found.note is None or change.found.reads_old)
+
+
+def _check_still_unmounted(change: Change) -> None:
+    """Raise RefusedError where this task did not stop the plugin before, and to do so now would harm containers."""
+    mounted = [use for use in change.engine.users_of_driver(change.name) if use.mounted]
+    if mounted and not change.stopped and not change.wanted.force:
+        raise in_use(f"Cannot bring back the plugin '{change.name}'", mounted)
+
+
 def _files_differ(change: Change) -> bool:
     return any(_host_files().look(file.path) != file.before for file in change.found.files)
 
 
-def _files_back(change: Change) -> None:
-    """Bring the config files back to what the plugin last worked with, and remove what was kept of that."""
+def _files_back(change: Change, *, runs_on: bool = False) -> None:
+    """Bring the config files back to what the plugin last worked with, and remove what was kept of that.
+
+    Where it runs on, they go back to what they were before this task, which it may have yet to read.
+    """
     for file in change.found.files:
-        if _host_files().look(file.path) != file.before:
-            _host_files().write(file.path, file.before, file.wanted.directory_mode)
-        if file.backup:
+        back = file.now if runs_on else file.before
+        if _host_files().look(file.path) != back:
+            _host_files().write(file.path, back, file.wanted.directory_mode)
+        if file.backup and (not runs_on or file.backup in change.kept):
             _host_files().write(file.backup, _host_files().FileState())
 
 

@@ -16,7 +16,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.voltainer.volumes.plugins.module_utils._container_engine import ContainerEngine
-from ansible_collections.voltainer.volumes.plugins.module_utils._errors import VolumesError, sentence
+from ansible_collections.voltainer.volumes.plugins.module_utils._errors import (
+    EngineUnreachableError,
+    VolumesError,
+    sentence,
+)
+from ansible_collections.voltainer.volumes.plugins.module_utils._reference import driver_key
 from ansible_collections.voltainer.volumes.plugins.module_utils._volume import CANARY
 
 _FILE = "voltainer-canary"
@@ -43,6 +48,11 @@ class _Flight:
     def label(self) -> dict[str, str]:
         return {CANARY: self.driver}
 
+    @property
+    def mark(self) -> str:
+        """The label as the engine is asked for it."""
+        return f"{CANARY}={self.driver}"
+
 
 def fly(engine: ContainerEngine, driver: str, canary: Canary) -> dict[str, Any]:
     """Test the driver, and return the name of the volume and the seconds that it took.
@@ -54,6 +64,9 @@ def fly(engine: ContainerEngine, driver: str, canary: Canary) -> dict[str, Any]:
     flight = _Flight(engine, driver, _name(engine, driver))
     try:
         _clean(flight)
+    except VolumesError as exc:
+        raise _failed(flight, exc, None) from exc
+    try:
         _test(flight, canary)
     except VolumesError as exc:
         raise _failed(flight, exc, _left(flight)) from exc
@@ -80,26 +93,49 @@ def _test(flight: _Flight, canary: Canary) -> None:
 
 
 def _with_container(flight: _Flight, use: Callable[[str], Any]) -> Any:
+    # Where this fails, it goes with all else, so that the first cause is what is told.
     container = flight.engine.create_container(flight.image, flight.volume, flight.label)
-    try:
-        return use(container)
-    finally:
-        flight.engine.remove_container(container)
+    found = use(container)
+    flight.engine.remove_container(container)
+    return found
 
 
 def _clean(flight: _Flight) -> None:
-    """Remove what a canary of this driver left behind that was killed."""
+    """Remove what this canary made, or one of this driver left behind that was killed: all that can be removed."""
+    removals = (_remove_containers, _remove_images, _remove_volume)
+    errors = [error for error in (_error_of(remove, flight) for remove in removals) if error is not None]
+    if errors:
+        raise errors[0]
+
+
+def _error_of(remove: Callable[[_Flight], None], flight: _Flight) -> VolumesError | None:
+    try:
+        remove(flight)
+    except EngineUnreachableError:
+        raise
+    except VolumesError as exc:
+        return exc
+    return None
+
+
+def _remove_containers(flight: _Flight) -> None:
+    for container in flight.engine.containers_labelled(flight.mark):
+        flight.engine.remove_container(container)
+
+
+def _remove_images(flight: _Flight) -> None:
+    for image in flight.engine.images_labelled(flight.mark):
+        flight.engine.remove_image(image)
+
+
+def _remove_volume(flight: _Flight) -> None:
     engine = flight.engine
-    label = f"{CANARY}={flight.driver}"
-    for container in engine.containers_labelled(label):
-        engine.remove_container(container)
-    for image in engine.images_labelled(label):
-        engine.remove_image(image)
     there = engine.volume(flight.volume)
     if there is None:
         return
     # Labels of a plugin's volume can get lost, and the name alone tells much already.
-    if there.labels and there.labels.get(CANARY) != flight.driver:
+    foreign = there.labels and there.labels.get(CANARY) != flight.driver
+    if foreign or driver_key(there.driver) != driver_key(flight.driver):
         raise VolumesError(
             "", f"a volume '{flight.volume}' is there that is no canary", "See what it is for, and remove it"
         )

@@ -9,6 +9,7 @@ content is secret: what is shown of a difference are keys and places.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -27,6 +28,8 @@ _MODE = re.compile(r"0?[0-7]{3}\Z")
 _NO_MERGE = "Only files in the formats json, yaml, ini and toml have keys to merge: choose the strategy replace"
 # Values that are shorter are found in any text; to hide them would blot out what has nothing to do with them.
 _SHORTEST_SECRET = 4
+# Neither is hidden what Ansible would then take for a secret in each result: these are its `changed`, and every null.
+_NO_SECRETS = frozenset({"true", "false", "none", "null"})
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,8 @@ class FileFound:
 
     `before` differs from `now` where an earlier task changed the file and was killed, or left the plugin running as it
     was: it is what the plugin last worked with. `backup` is where that is kept, "" where there is no file to keep.
-    `keys` are the words for what differs; `matters` tells whether a plugin that runs does not know it yet.
+    `keys` are the words for what differs; `matters` tells whether a plugin that runs does not know it yet. `left` says
+    that of a file to be removed, something is left beside it.
     """
 
     wanted: ConfigFile
@@ -62,6 +66,7 @@ class FileFound:
     backup: str = ""
     keys: str = ""
     matters: bool = False
+    left: bool = False
 
     @property
     def path(self) -> str:
@@ -70,8 +75,8 @@ class FileFound:
 
     @property
     def changes(self) -> bool:
-        """Whether the file is to be written."""
-        return self.now != self.after
+        """Whether the file is to be written, or removed."""
+        return self.now != self.after or self.left
 
     @property
     def words(self) -> str:
@@ -93,7 +98,7 @@ class FileFound:
 def parse_config_files(entries: Iterable[Mapping[str, Any]], *, removed: bool = False) -> tuple[ConfigFile, ...]:
     """Return what the option `config_files` asks for. Raises InvalidInputError, with every fault of every file."""
     given = [{key: value for key, value in entry.items() if value is not None} for entry in entries]
-    faults = problems(given, with_content=not removed)
+    faults = problems(given, with_content=not removed, folders=())
     faults += [fault for entry in given for fault in _faults(entry)]
     if faults:
         raise InvalidInputError(
@@ -102,6 +107,19 @@ def parse_config_files(entries: Iterable[Mapping[str, Any]], *, removed: bool = 
             "Nothing was changed",
         )
     return tuple(_parsed(entry, removed=removed) for entry in given)
+
+
+def check_different(wanted: Iterable[ConfigFile]) -> None:
+    """Raise InvalidInputError where two paths lead to one file, which could not say what both want."""
+    seen: dict[str, str] = {}
+    for one in wanted:
+        other = seen.setdefault(os.path.realpath(one.path), one.path)
+        if other != one.path:
+            raise InvalidInputError(
+                "The option 'config_files' is invalid",
+                f"'{other}' and '{one.path}' are the same file, through a symbolic link",
+                "Keep one of the entries",
+            )
 
 
 def secrets_of(entries: Iterable[Mapping[str, Any]]) -> set[str]:
@@ -113,13 +131,13 @@ def secrets_of(entries: Iterable[Mapping[str, Any]]) -> set[str]:
             found |= set(_secrets_in_text(content, str(entry.get("format"))))
         else:
             found |= set(_secrets_in(content))
-    return {one for one in found if len(one) >= _SHORTEST_SECRET}
+    return {one for one in found if len(one) >= _SHORTEST_SECRET and one.lower() not in _NO_SECRETS}
 
 
-def observe(wanted: ConfigFile, stamp: str, backups: Mapping[str, str]) -> FileFound:
-    """Look at a file. `backups` are where changes that are under way keep what was before them, by path."""
+def observe(wanted: ConfigFile, moment: float, backups: Mapping[str, str]) -> FileFound:
+    """Look at a file at this `moment`. `backups` are where changes under way keep what was before them, by path."""
     now = files.look(wanted.path)
-    before, backup = _before(wanted, now, stamp, backups)
+    before, backup = _before(wanted, now, moment, backups)
     after = _after(wanted, now)
     keys, matters = _differ(wanted, now, after)
     return FileFound(wanted, now, before, after, backup, keys, matters)
@@ -128,7 +146,7 @@ def observe(wanted: ConfigFile, stamp: str, backups: Mapping[str, str]) -> FileF
 def observe_removal(wanted: ConfigFile) -> FileFound:
     """Look at a file that is to be removed."""
     now = files.look(wanted.path)
-    return FileFound(wanted, now, now, FileState())
+    return FileFound(wanted, now, now, FileState(), left=bool(files.left_of(wanted.path)))
 
 
 def secrets_in_files(found: Iterable[FileFound]) -> set[str]:
@@ -142,7 +160,7 @@ def secrets_in_files(found: Iterable[FileFound]) -> set[str]:
     return secrets_of(texts)
 
 
-def _before(wanted: ConfigFile, now: FileState, stamp: str, backups: Mapping[str, str]) -> tuple[FileState, str]:
+def _before(wanted: ConfigFile, now: FileState, moment: float, backups: Mapping[str, str]) -> tuple[FileState, str]:
     noted = backups.get(wanted.path)
     if noted == "":
         return FileState(), ""
@@ -150,12 +168,13 @@ def _before(wanted: ConfigFile, now: FileState, stamp: str, backups: Mapping[str
         kept = files.look(noted)
         # Without a backup, whoever noted it did not come to change the file.
         return (replace(now, content=kept.content) if kept.exists else now), noted
-    return now, files.backup_name(wanted.path, stamp) if now.exists and wanted.backup else ""
+    return now, files.new_backup_name(wanted.path, moment) if now.exists and wanted.backup else ""
 
 
 def _after(wanted: ConfigFile, now: FileState) -> FileState:
-    uid = now.uid if wanted.owner is None else files.user_id(wanted.owner)
-    gid = now.gid if wanted.group is None else files.group_id(wanted.group)
+    own = (now.uid, now.gid) if now.exists else (os.geteuid(), os.getegid())
+    uid = own[0] if wanted.owner is None else files.user_id(wanted.owner)
+    gid = own[1] if wanted.group is None else files.group_id(wanted.group)
     return FileState(_content(wanted, now), wanted.mode, uid, gid)
 
 

@@ -93,10 +93,13 @@ def note_of(plugin: Plugin, installed: Installed, backups: Mapping[str, str] | N
     return Note(plugin.id, plugin.name, plugin.enabled, plugin.reference, installed.digest, mounts, dict(backups or {}))
 
 
-def read_behind(volumes: Iterable[Volume], plugin: Plugin) -> tuple[Behind, ...]:
-    """Return what these volumes tell of config files that the plugin has yet to read, oldest first."""
+def read_behind(volumes: Iterable[Volume], name: str) -> tuple[Behind, ...]:
+    """Return what these volumes tell of config files that a plugin of that name has yet to read, oldest first.
+
+    It may be one that was removed meanwhile, and whose name another has.
+    """
     read = ((volume.name, _read_behind((volume.labels or {}).get(PLUGIN_CHANGE))) for volume in volumes)
-    about = (one for name, one in read if one and one.volume == name and one.plugin_id == plugin.id)
+    about = (one for volume, one in read if one and one.volume == volume and one.name == name)
     return tuple(sorted(about, key=lambda one: one.since))
 
 
@@ -138,7 +141,8 @@ def _read_behind(text: str | None) -> Behind | None:
     try:
         record: Any = json.loads(text or "null")
         return Behind(str(record["plugin_id"]), str(record["name"]), int(record["since"]), _texts(record["backups"]))
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    # OverflowError: JSON that Python reads has a word for what has no end.
+    except (OverflowError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
 
 

@@ -196,9 +196,7 @@ def plan_plugin(wanted: PluginWanted, found: PluginFound) -> Plan:
     plugin = found.plugin
     if plugin is None:
         if wanted.state == "absent":
-            return _with_files(
-                Plan(ABSENT, ABSENT, (*_unnote_steps(found.note is not None), *_forget_steps(found))), found
-            )
+            return _with_files(Plan(ABSENT, ABSENT, (*_unnote_steps(_noted(found)), *_forget_steps(found))), found)
         return _with_files(_plan_install(wanted, found), found)
     check_identity(wanted, plugin)
     if wanted.state == "absent":
@@ -247,7 +245,7 @@ def _plan_install(wanted: PluginWanted, found: PluginFound) -> Plan:
         *_write_steps(found),
         *_set_steps(wanted, wanted.settings or {}),
         *_enable_steps(wanted, enable),
-        *_unnote_steps(found.note is not None),
+        *_unnote_steps(_noted(found)),
     )
     return Plan(ABSENT, after, steps, _privilege_warnings(wanted, asked, approved))
 
@@ -347,7 +345,7 @@ def _plan_remove(wanted: PluginWanted, plugin: Plugin, found: PluginFound) -> Pl
     steps = (
         *((Step("disable", f"Disable the plugin '{plugin.name}'"),) if plugin.enabled else ()),
         Step("remove", f"Remove the plugin '{plugin.name}'"),
-        *_unnote_steps(found.note is not None or bool(found.behind)),
+        *_unnote_steps(_noted(found)),
         # Never before: dockerd can panic where the mount source of an enabled plugin is missing at its start (20.10 to
         # 28.5).
         *_forget_steps(found),
@@ -446,6 +444,10 @@ def _behind_steps(plugin: Plugin, found: PluginFound, *, deferred: bool) -> tupl
     if not deferred or not any(file.changes and file.matters for file in found.files):
         return ()
     return (Step("behind", f"Note in the engine that the plugin '{plugin.name}' has yet to read its config files"),)
+
+
+def _noted(found: PluginFound) -> bool:
+    return found.note is not None or bool(found.behind)
 
 
 def _unnote_steps(unnote: bool) -> tuple[Step, ...]:

@@ -115,16 +115,17 @@ def observe_plugin(engine: PluginEngine, wanted: PluginWanted, plugin: Plugin | 
     # Asked of the local driver only: a look by name at a volume that is not there asks all drivers, and one may hang.
     notes = engine.volumes(LOCAL, label=PLUGIN_CHANGE).volumes
     note = next((one for one in read_notes(notes) if _is_about(one, wanted, plugin)), None)
+    behind = read_behind(notes, plugin.name if plugin else wanted.alias)
     if plugin is None:
-        files = _files(wanted, note.backups if note else {})
+        found = PluginFound(None, note, files=_files(wanted, note.backups if note else {}), behind=behind)
         if wanted.state == "absent" or wanted.remote is None:
-            return PluginFound(None, note, files=files)
-        return PluginFound(None, note, offered=engine.privileges(wanted.remote, wanted.login), files=files)
+            return found
+        return replace(found, offered=engine.privileges(wanted.remote, wanted.login))
     # What the plan refuses anyhow needs no more looks, at a registry in particular.
     check_identity(wanted, plugin)
-    behind = read_behind(notes, plugin)
-    backups = _backups(note, behind)
-    reads_old = plugin.enabled and bool(behind) and not _read_since(engine, plugin, behind)
+    of_it = tuple(one for one in behind if one.plugin_id == plugin.id)
+    backups = _backups(note, of_it)
+    reads_old = plugin.enabled and bool(of_it) and not _read_since(engine, plugin, of_it)
     found = PluginFound(
         plugin,
         note,
@@ -160,8 +161,9 @@ def _files(wanted: PluginWanted, backups: Mapping[str, str]) -> tuple[FileFound,
 
     if wanted.state == "absent":
         return tuple(_plugin_config.observe_removal(file) for file in wanted.config_files)
-    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-    return tuple(_plugin_config.observe(file, stamp, backups) for file in wanted.config_files)
+    _plugin_config.check_different(wanted.config_files)
+    moment = time.time()
+    return tuple(_plugin_config.observe(file, moment, backups) for file in wanted.config_files)
 
 
 def _backups(note: Note | None, behind: Iterable[Behind]) -> dict[str, str]:

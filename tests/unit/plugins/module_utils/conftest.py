@@ -32,6 +32,7 @@ def connected(request, stack, tmp_path):
         stack.callback(made._transport.close)
         server.requests.clear()
         server.passwords.clear()
+        server.headers.clear()
         return made, server
 
     return make

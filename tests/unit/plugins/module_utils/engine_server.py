@@ -59,14 +59,15 @@ class Answers:
 
     Where the table has "METHOD /path?query" (unquoted), that counts. A body of bytes is sent as it is, in chunks, as
     the engine streams; an answer None breaks the connection, a number of seconds hangs. `requests` are those after the
-    connection was made, `passwords` their headers X-Registry-Auth; `connections` is how many there were in all.
+    connection was made, `headers` theirs, `passwords` those named X-Registry-Auth, and `archives` the tar files that
+    were sent; `connections` is how many there were in all.
     """
 
     connections = 0
 
     def answer_from(self, answers):
         self.answers = answers
-        self.requests, self.passwords = [], []
+        self.requests, self.passwords, self.headers, self.archives = [], [], [], []
 
 
 class TcpAnswers(Answers, ThreadingHTTPServer):
@@ -92,8 +93,12 @@ class Handler(BaseHTTPRequestHandler):
 
     def answer(self):
         path = self.path.replace("/v1.41", "")
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
-        self.server.requests.append(f"{self.command} {path} {body}".strip())
+        sent = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        packed = self.headers.get("Content-Type") == "application/x-tar"
+        self.server.requests.append(f"{self.command} {path} {'' if packed else sent.decode()}".strip())
+        if packed:
+            self.server.archives.append(sent)
+        self.server.headers.append(dict(self.headers))
         self.server.passwords.append(self.headers.get("X-Registry-Auth"))
         answers = self.server.answers
         asked = f"{self.command} {unquote_plus(path)}"
@@ -120,7 +125,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
 
-    do_GET = do_POST = do_DELETE = answer  # noqa: N815  # the names that http.server looks for
+    do_GET = do_POST = do_PUT = do_DELETE = answer  # noqa: N815  # the names that http.server looks for
 
     def log_message(self, *_args):
         """Say nothing."""

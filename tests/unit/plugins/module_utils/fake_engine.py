@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import copy
+import time
 from contextlib import contextmanager
 
 from ansible_collections.voltainer.volumes.plugins.module_utils._engine import Listing, Node
@@ -102,7 +103,8 @@ class FakeEngine:
     `inspected` are the names of the volumes that were inspected.
     `registry[reference]` is the digest that a reference has in its registry, DIGEST unless told otherwise;
     `contents[digest]` is what a plugin of that content is like, `asked_by[digest]` what it asks for. `asked` are the
-    requests that a registry answers. `log` is what plugins said.
+    requests that a registry answers. `log` is what plugins said. `started[id]` is when a plugin was last started,
+    `images` are the labels of the images by their IDs, and `data[volume]` the files in a volume.
     """
 
     def __init__(self, volumes=(), plugins=(), containers=(), offered=RCLONE_PRIVILEGES, services=()):
@@ -129,6 +131,9 @@ class FakeEngine:
         self.legacy = ["local"]
         self.files = []
         self.timeout = 60
+        self.started = {}
+        self.images = {}
+        self.data = {}
 
     def volume(self, name, *, seconds=None):
         self.inspected.append(name)
@@ -144,6 +149,9 @@ class FakeEngine:
 
     def remove_volume(self, name):
         self._changing("remove_volume", name)
+        if any(mount["Name"] == name for one in self.containers for mount in one["Mounts"]):
+            raise EngineError(f"Cannot remove the volume '{name}'", "volume is in use", status=409)
+        self.data.pop(name, None)
         return self.volumes_by_name.pop(name, None) is not None
 
     def volumes(self, driver, *, label=None, seconds=None):
@@ -264,7 +272,7 @@ class FakeEngine:
 
     def enable_plugin(self, name, timeout):
         self._changing("enable_plugin", name, timeout)
-        self.plugins_by_name[name]["Enabled"] = True
+        self._start(name)
 
     def disable_plugin(self, name, force=False):
         self._changing("disable_plugin", name, force)
@@ -277,6 +285,71 @@ class FakeEngine:
         self._changing("remove_plugin", name, *(["force"] if force else []))
         assert not self.plugins_by_name[name]["Enabled"]
         del self.plugins_by_name[name]
+
+    def _start(self, name):
+        self.plugins_by_name[name]["Enabled"] = True
+        self.started[self.plugins_by_name[name]["Id"]] = time.time_ns()
+
+    def restart(self):
+        """As dockerd does it when it is restarted: plugins that are enabled start anew."""
+        for name in [name for name, raw in self.plugins_by_name.items() if raw["Enabled"]]:
+            self._start(name)
+
+    def listens_since(self, plugin):
+        """As root on the engine's host; elsewhere nobody can tell. A plugin is there since long ago."""
+        return self.started.get(plugin.id, 1) if self.is_here else None
+
+    def engine_id(self):
+        return "7TYZ"
+
+    def import_empty_image(self, labels):
+        self._changing("import_empty_image")
+        image = f"sha256:{len(self.images)}"
+        self.images[image] = dict(labels)
+        return image
+
+    def images_labelled(self, label):
+        self._fail_where_told("images_labelled")
+        return tuple(image for image, labels in self.images.items() if self._has(labels, label))
+
+    def remove_image(self, image):
+        self._changing("remove_image", image)
+        if any(one.get("Image") == image for one in self.containers):
+            raise EngineError(f"Cannot remove the image '{image}'", "a container uses it", status=409)
+        self.images.pop(image, None)
+
+    def create_container(self, image, volume, labels):
+        self._changing("create_container", volume)
+        assert image in self.images
+        driver = self.volumes_by_name[volume]["Driver"]
+        made = container(f"made{len(self.calls)}", volume, driver, "created")
+        self.containers.append({**made, "Image": image, "Labels": dict(labels)})
+        return made["Id"]
+
+    def containers_labelled(self, label):
+        self._fail_where_told("containers_labelled")
+        return tuple(one["Id"] for one in self.containers if self._has(one.get("Labels", {}), label))
+
+    def remove_container(self, container):
+        self._changing("remove_container", container)
+        self.containers = [one for one in self.containers if one["Id"] != container]
+
+    def put_file(self, container, name, content):
+        self._changing("put_file", name)
+        self._files_of(container)[name] = content
+
+    def get_file(self, container, name):
+        self._fail_where_told("get_file")
+        return self._files_of(container)[name]
+
+    def _files_of(self, container):
+        (volume,) = (one["Mounts"][0]["Name"] for one in self.containers if one["Id"] == container)
+        return self.data.setdefault(volume, {})
+
+    @staticmethod
+    def _has(labels, label):
+        name, _equals, value = label.partition("=")
+        return labels.get(name) == value
 
     def _changing(self, *call):
         self.calls.append(call)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import traceback
 import warnings
 
 import pytest
@@ -264,3 +265,205 @@ def test_a_certificate_without_its_key_is_refused(run):
     assert code == 1
     assert "client_key" in result["msg"]
     assert run.connections == []
+
+
+CONTENT = {
+    "FlashArrays": [{"MgmtEndPoint": "10.0.0.1", "APIToken": "hunter2-token"}],
+    "password": 87654321,
+    "verify_token": True,
+    "use_secret": False,
+    "name": "rclone",
+}
+
+
+def file_of(path, content=CONTENT, file_format="json", **more):
+    return {"path": str(path), "content": content, "format": file_format, **more}
+
+
+def shown(*what):
+    return "".join(one if isinstance(one, str) else json.dumps(one) for one in what)
+
+
+@pytest.mark.parametrize("check_mode", [True, False])
+@pytest.mark.parametrize("content", [CONTENT, json.dumps(CONTENT), json.dumps(CONTENT, indent=2)])
+def test_a_content_is_neither_returned_nor_logged_and_all_else_is(run, logged, tmp_path, check_mode, content):
+    path = tmp_path / "pure.json"
+    code, result = run(
+        docker_volume_plugin_x, FakeEngine(), check_mode, **INSTALL, config_files=[file_of(path, content)]
+    )
+    assert code == 0
+    for secret in ("hunter2", "87654321", "10.0.0.1", "MgmtEndPoint"):
+        assert secret not in shown(result, run.warned)
+        assert secret not in str(logged)
+    assert logged
+    assert any("'config_files': 'NOT_LOGGING_PARAMETER'" in line for line in logged)
+    # Nothing else is blotted out: not what is true, false, null or a plain word in the content.
+    assert result["changed"] is True
+    assert result["invocation"]["module_args"]["force"] is False
+    assert result["invocation"]["module_args"]["confirm"] is None
+    assert result["reference"] == INSTALL["remote"]
+    assert result["actions"][0] == f"Pull the plugin '{INSTALL['remote']}' as 'rclone:latest'"
+    (given,) = result["invocation"]["module_args"]["config_files"]
+    assert given == {
+        "path": str(path),
+        "content": "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER",
+        "format": "json",
+        "strategy": "replace",
+        "initial": [],
+        "force": True,
+        "backup": True,
+        "mode": "0600",
+        "owner": None,
+        "group": None,
+        "directory_mode": "0700",
+    }
+    assert result["config_files"] == [{"path": str(path), "changed": True, "keys": "new", "backup_file": None}]
+    if not check_mode:
+        assert json.loads(path.read_text()) == CONTENT
+
+
+def test_a_file_that_changed_shows_its_keys(run, tmp_path):
+    path = tmp_path / "pure.json"
+    path.write_text(json.dumps({**CONTENT, "FlashArrays": [{"MgmtEndPoint": "10.0.0.1", "APIToken": "hunter1-old"}]}))
+    code, result = run(docker_volume_plugin_x, FakeEngine(), **INSTALL, config_files=[file_of(path)])
+    assert code == 0
+    keys = "changed: APIToken of FlashArrays[0]; mode or owner"
+    assert result["diff"]["after"]["config_files"][str(path)]["content"] == keys
+    assert "hunter" not in shown(result, run.warned)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"content": '{"APIToken": "hunter2-token"'},
+        {"content": "APIToken: hunter2-token", "format": "toml"},
+        {"content": {"APIToken": "hunter2-token"}, "format": "raw"},
+        {"content": {"APIToken": "hunter2-token"}, "format": "xml"},
+        {"content": {"APIToken": "hunter2-token"}, "mode": "rw"},
+        {"content": {"APIToken": "hunter2-token"}, "path": None},
+        {"content": {"APIToken": "hunter2-token"}, "hunter": "option"},
+        {"content": {"APIToken": "hunter2-token"}, "initial": {"a": "hunter2-token"}},
+        {"content": {"APIToken": "hunter2-token"}, "backup": "hunter2-token"},
+    ],
+)
+def test_a_content_is_not_in_what_bad_input_is_told_with(run, logged, bad):
+    engine = FakeEngine()
+    code, result = run(docker_volume_plugin_x, engine, **INSTALL, config_files=[{**file_of("/etc/x"), **bad}])
+    assert (code, result["failed"], engine.calls) == (1, True, [])
+    assert "hunter2" not in shown(result)
+    assert "hunter2" not in str(logged)
+
+
+@pytest.mark.parametrize("where", ["enable_plugin", "put_file"])
+def test_a_secret_of_a_content_in_an_answer_of_the_engine_is_hidden(run, tmp_path, where):
+    engine = FakeEngine()
+    engine.fail[where] = EngineError("Cannot do it", "login with hunter2-token at 10.0.0.1 failed", status=500)
+    engine.log = ("rclone says: bad hunter2-token", "no route")
+    files = [file_of(tmp_path / "pure.json")]
+    code, result = run(docker_volume_plugin_x, engine, **INSTALL, canary=True, config_files=files)
+    assert code == 1
+    assert "at 10.0.0.1 failed" in result["msg"]
+    assert "hunter2" not in shown(result)
+    assert result["plugin_log"] == ["no route"]
+
+
+def test_a_fault_of_ours_shows_no_content(run, capsys, monkeypatch, tmp_path):
+    engine = FakeEngine()
+    engine.fail["enable_plugin"] = KeyError("a bug")
+    monkeypatch.setattr(docker_volume_plugin_x, "connect", lambda _asked: engine)
+    with pytest.raises(KeyError) as caught:
+        run(docker_volume_plugin_x, engine, **INSTALL, config_files=[file_of(tmp_path / "pure.json")])
+    assert "hunter2" not in "".join(traceback.format_exception(None, caught.value, caught.value.__traceback__))
+    assert "hunter2" not in capsys.readouterr().out
+
+
+def test_secret_options_of_a_canary_are_hidden_and_others_are_not(run, logged):
+    options = {"api_token": "hunter2-token", "pool": "hunter3-pool", "size": "1GB", "thin": True}
+    engine = FakeEngine()
+    code, result = run(
+        *(docker_volume_plugin_x, engine), **INSTALL, canary=True, canary_options=options, secret_settings=["pool"]
+    )
+    assert code == 0
+    for secret in ("hunter2", "hunter3"):
+        assert secret not in shown(result)
+        assert secret not in str(logged)
+    assert result["invocation"]["module_args"]["canary_options"]["size"] == "1GB"
+    assert result["changed"] is True
+    assert result["canary"]["volume"].startswith("voltainer-canary-")
+    engine = FakeEngine()
+    engine.fail["create_volume"] = EngineError("x", "no pool hunter3-pool of 1GB", status=500)
+    code, result = run(
+        *(docker_volume_plugin_x, engine), **INSTALL, canary=True, canary_options=options, secret_settings=["pool"]
+    )
+    assert (code, result["canary_step"]) == (1, "create the volume")
+    assert "of 1GB" in result["msg"]
+    assert "hunter3" not in shown(result)
+
+
+def test_what_is_no_secret_in_one_option_may_be_one_in_another(run, tmp_path):
+    """Each pair shares a value: where one of the two says that it is secret, it is hidden in both."""
+    path = tmp_path / "pure.json"
+    for params in (
+        {"settings": {"RCLONE_VERBOSE": "hunter2"}, "config_files": [file_of(path, {"APIToken": "hunter2"})]},
+        {"settings": {"API_TOKEN": "hunter2"}, "config_files": [file_of(path, {"name": "hunter2"})]},
+        {"settings": {"API_TOKEN": "hunter2"}, "canary_options": {"size": "hunter2"}},
+        {"settings": {"RCLONE_VERBOSE": "hunter2"}, "canary_options": {"token": "hunter2"}},
+        {"canary_options": {"size": "hunter2"}, "config_files": [file_of(path, {"APIToken": "hunter2"})]},
+        {
+            "config_files": [file_of(path, {"name": "hunter2"})],
+            "settings": {"RCLONE_VERBOSE": "hunter2"},
+            "registry_username": "me",
+            "registry_password": "hunter2",
+        },
+    ):
+        code, result = run(docker_volume_plugin_x, FakeEngine(), True, **INSTALL, **params)
+        assert code == 0
+        assert "hunter2" not in shown(result)
+
+
+def test_values_that_no_option_calls_secret_are_shown(run, tmp_path):
+    path = tmp_path / "pure.json"
+    params = {
+        "settings": {"RCLONE_VERBOSE": "5"},
+        "canary_options": {"size": "5", "fs": "rclone"},
+        "config_files": [file_of(path, {"level": 5, "name": "rclone", "mode": "0600", "on": True})],
+    }
+    _code, result = run(docker_volume_plugin_x, FakeEngine(), True, **INSTALL, **params)
+    assert result["invocation"]["module_args"]["canary_options"] == {"size": "5", "fs": "rclone"}
+    assert result["invocation"]["module_args"]["settings"] == {"RCLONE_VERBOSE": "5"}
+    assert result["diff"]["after"]["config_files"][str(path)]["mode"] == "0600"
+    assert "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER" not in shown(
+        {**result, "invocation": None}, result["invocation"]["module_args"]["alias"]
+    )
+
+
+@pytest.mark.parametrize("state", ["absent", "enabled"])
+def test_a_removal_needs_paths_only(run, tmp_path, state):
+    path = tmp_path / "pure.json"
+    path.write_text("hunter2")
+    engine = FakeEngine()
+    code, result = run(
+        docker_volume_plugin_x, engine, **{**INSTALL, "state": state}, config_files=[{"path": str(path)}]
+    )
+    if state == "absent":
+        assert (code, result["changed"], result["diff"]["after"]["exists"]) == (0, True, False)
+        assert not path.exists()
+    else:
+        assert code == 1
+        assert f"config file {path}: format and content missing" in result["msg"]
+        assert engine.calls == []
+    assert "hunter2" not in shown(result)
+
+
+def test_what_is_deferred_is_returned_where_it_is_refused_too(run, tmp_path):
+    path = tmp_path / "pure.json"
+    path.write_text("{}")
+    reason = f"config file '{path}': added: FlashArrays, password, verify_token, use_secret, name; mode or owner"
+    for on_change, code in (("fail", 1), ("defer", 0)):
+        engine = FakeEngine(plugins=[plugin_inspect()])
+        ended, result = run(
+            docker_volume_plugin_x, engine, **INSTALL, on_change=on_change, config_files=[file_of(path)]
+        )
+        assert (ended, result["deferred"]) == (code, [reason])
+        assert "hunter2" not in shown(result, run.warned)
+    assert any(reason in one for one in run.warned)
