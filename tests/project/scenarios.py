@@ -6,6 +6,7 @@
 The scenario `default` makes the lab before a scenario and destroys it afterwards. Molecule remembers "created" and
 "prepared" in its ephemeral folder, which `shared_state` would make one folder for all: then only the first scenario is
 ever prepared. So each gets a folder of its own, emptied before a test; making the lab again finds the one there is.
+A scenario with a destroy playbook has a lab of its own, which nothing else uses and its cleanup takes away.
 """
 
 from __future__ import annotations
@@ -29,6 +30,11 @@ def found() -> list[str]:
     return sorted(path.parent.name for path in SCENARIOS.glob("*/molecule.yml") if path.parent.name != LAB_SCENARIO)
 
 
+def own_labs() -> list[str]:
+    """Return the names of the scenarios that make a lab of their own."""
+    return [name for name in found() if (SCENARIOS / name / "destroy.yml").exists()]
+
+
 def molecule(*arguments: str, scenario: str) -> int:
     """Run Molecule in the checkout, from where it finds the scenarios of a collection, and return its exit code."""
     environment = {
@@ -42,10 +48,10 @@ def molecule(*arguments: str, scenario: str) -> int:
 
 
 def destroy() -> int:
-    """Destroy the lab and forget what was made in it."""
-    code = molecule("destroy", scenario=LAB_SCENARIO)
+    """Destroy the labs and forget what was made in them."""
+    codes = [molecule("destroy", scenario=name) for name in (LAB_SCENARIO, *own_labs())]
     shutil.rmtree(STATE, ignore_errors=True)
-    return code
+    return max(codes)
 
 
 def run_one(scenario: str, action: str, *, keep: bool) -> int:
