@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,9 @@ from ansible_collections.voltainer.volumes.plugins.filter.config_file import (
     preset_config_files,
     rendered_config_files,
 )
-from ansible_collections.voltainer.volumes.plugins.modules.docker_volume_plugin_x import FILE
 
-ROLE = Path(__file__).resolve().parents[3] / "roles" / "storage_plugin"
+ROOT = Path(__file__).resolve().parents[3]
+ROLE = ROOT / "roles" / "storage_plugin"
 README = (ROLE / "README.md").read_text(encoding="utf-8")
 
 
@@ -27,6 +28,14 @@ def read(name: str) -> Any:
 
 
 OPTIONS = read("meta/argument_specs.yml")["argument_specs"]["main"]["options"]
+
+
+MODULE = ast.parse((ROOT / "plugins" / "modules" / "docker_volume_plugin_x.py").read_text(encoding="utf-8"))
+FILE = next(
+    ast.literal_eval(one.value)
+    for one in MODULE.body
+    if isinstance(one, ast.Assign) and isinstance(one.targets[0], ast.Name) and one.targets[0].id == "FILE"
+)
 
 
 def test_argument_specs_and_defaults_are_equal() -> None:

@@ -1052,7 +1052,9 @@ def test_secrets_in_contents(content, file_format, found):
 def test_a_plugin_s_last_words_hide_what_is_secret_in_old_and_new_files(path):
     engine = engine_at(path)
     engine.log = ("bad token s3cret-old", "bad token s3cret-new", "no route to a")
-    engine.fail["enable_plugin"] = NO
+    engine.fail["enable_plugin"] = EngineError(
+        "Cannot do it", "the engine says no", status=500
+    )  # the words of the plugin are added to it
     with pytest.raises(VolumesError) as caught:
         change(engine, path)
     assert caught.value.details["plugin_log"] == ["no route to a"]
