@@ -318,7 +318,7 @@ def test_files_that_only_look_like_backups_are_none(path, tmp_path, other):
     assert files.backups_of(path) == []
 
 
-@pytest.mark.parametrize("other", ["/etc/shadow", f"../pure.json.{STAMP}~", "", f"/pure.json.{STAMP}~"])
+@pytest.mark.parametrize("other", ["/elsewhere/secret", f"../pure.json.{STAMP}~", "", f"/pure.json.{STAMP}~"])
 def test_a_backup_is_beside_its_file(path, other):
     assert not files.is_backup(path, other)
 

@@ -346,9 +346,9 @@ def test_a_file_that_changed_shows_its_keys(run, tmp_path):
         {"content": {"APIToken": "hunter2-token"}, "backup": "hunter2-token"},
     ],
 )
-def test_a_content_is_not_in_what_bad_input_is_told_with(run, logged, bad):
+def test_a_content_is_not_in_what_bad_input_is_told_with(run, logged, tmp_path, bad):
     engine = FakeEngine()
-    code, result = run(docker_volume_plugin_x, engine, **INSTALL, config_files=[{**file_of("/etc/x"), **bad}])
+    code, result = run(docker_volume_plugin_x, engine, **INSTALL, config_files=[{**file_of(tmp_path / "x"), **bad}])
     assert (code, result["failed"], engine.calls) == (1, True, [])
     assert "hunter2" not in shown(result)
     assert "hunter2" not in str(logged)

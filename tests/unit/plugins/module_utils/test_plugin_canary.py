@@ -306,7 +306,7 @@ def test_a_csi_driver_is_not_tested_and_that_is_told():
 def test_a_change_whose_canary_fails_is_taken_back_and_the_plugin_s_last_words_are_told(enabled):
     engine = engine_with(plugins=[plugin_inspect(Enabled=enabled)])
     engine.log = ("level=error no route to the array",)
-    engine.fail["put_file"] = NO
+    engine.fail["put_file"] = EngineError("Cannot do it", "the engine says no", status=500)
     with pytest.raises(
         VolumesError, match=r"(?s)failed to write to the volume.*last words were:\n  level=error no route.*as it was"
     ) as caught:
