@@ -9,7 +9,14 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
+from ansible_collections.voltainer.volumes.plugins.filter.config_file import (
+    _OF_ROLE,
+    preset_config_files,
+    rendered_config_files,
+)
+from ansible_collections.voltainer.volumes.plugins.modules.docker_volume_plugin_x import FILE
 
 ROLE = Path(__file__).resolve().parents[3] / "roles" / "storage_plugin"
 README = (ROLE / "README.md").read_text(encoding="utf-8")
@@ -33,10 +40,66 @@ def test_readme_has_a_heading_for_every_variable_with_keys() -> None:
         assert set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) == set(OPTIONS[name]["options"])
 
 
-def test_defaults_of_the_lists_keys_are_those_of_the_tasks() -> None:
-    """The specs only check: the tasks themselves have to fill in what an entry leaves out."""
-    tasks = (ROLE / "tasks" / "present.yml").read_text(encoding="utf-8")
-    found = re.findall(r"\[__storage_plugin_at\]\.(\w+) \| default\(([^)]*)\)", tasks)
-    used = {(key, yaml.safe_load(value)) for key, value in found}
+def test_defaults_of_a_config_file_are_those_that_the_role_and_the_module_fill_in() -> None:
+    """The specs only check: what an entry leaves out, the filter and the module fill in."""
+    filled = {name: spec["default"] for name, spec in FILE.items() if "default" in spec} | _OF_ROLE
     options = OPTIONS["storage_plugin_config_files"]["options"]
-    assert used == {(key, spec["default"]) for key, spec in options.items() if "default" in spec}
+    told = {name: spec["default"] for name, spec in options.items() if "default" in spec}
+    assert told == {name: value for name, value in filled.items() if name not in {"strategy", "initial"}}
+
+
+def test_every_key_of_a_config_file_is_one_of_the_modules() -> None:
+    """The schema is looked at here, and not by the module."""
+    assert set(OPTIONS["storage_plugin_config_files"]["options"]) - {"schema"} == set(FILE)
+
+
+def test_every_preset_can_be_chosen() -> None:
+    presets = {path.stem for path in (ROLE / "vars" / "presets").glob("*.yml")}
+    assert set(OPTIONS["storage_plugin_preset"]["choices"]) == presets | {""}
+
+
+PRESET = [{"path": "/etc/a.json", "format": "json", "schema": {"type": "object"}, "example": {"a": "b"}}]
+OF_PRESET = {"path": "/etc/a.json", "format": "json", "schema": {"type": "object"}}
+
+
+@pytest.mark.parametrize(
+    ("files", "content", "with_content", "expected"),
+    [
+        ([], None, True, []),
+        ([], {"k": 1}, True, [{**OF_PRESET, "content": {"k": 1}}]),
+        ([], None, False, [OF_PRESET]),
+        ([], {"k": 1}, False, [{**OF_PRESET, "content": {"k": 1}}]),
+        (
+            [{"path": "/etc/a.json", "schema": {}}],
+            {"k": 1},
+            True,
+            [{**OF_PRESET, "schema": {}, "content": {"k": 1}}],
+        ),
+        ([{"path": "/etc/a.json", "content": "{}"}], None, True, [{**OF_PRESET, "content": "{}"}]),
+        (
+            [{"path": "/etc/b", "content": "x"}],
+            {"k": 1},
+            True,
+            [{**OF_PRESET, "content": {"k": 1}}, {"path": "/etc/b", "content": "x"}],
+        ),
+        (["no entry"], None, True, ["no entry"]),
+    ],
+)
+def test_config_files_get_what_the_preset_says(
+    files: list[Any], content: Any, with_content: bool, expected: list[Any]
+) -> None:
+    assert preset_config_files(files, PRESET, content, with_content) == expected
+
+
+def test_config_files_go_to_the_module_as_text() -> None:
+    entries = [{**OF_PRESET, "content": {"k": 1}, "mode": "0640", "backup": None}, {"path": "/etc/b"}]
+    assert rendered_config_files(entries) == [
+        {
+            **_OF_ROLE,
+            "path": "/etc/a.json",
+            "format": "json",
+            "mode": "0640",
+            "content": '{\n  "k": 1\n}\n',
+        },
+        {"path": "/etc/b"},
+    ]

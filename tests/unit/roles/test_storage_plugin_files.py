@@ -19,7 +19,8 @@ from ansible_collections.voltainer.volumes.tests.unit.plugins.module_utils.engin
 from ansible_collections.voltainer.volumes.tests.unit.plugins.module_utils.fake_engine import plugin_inspect
 
 SECRET = "hunter2zqx"
-INSTALLED = plugin_inspect(Name="some/plugin:latest", PluginReference="docker.io/some/plugin:latest")
+# Disabled, so that a changed file needs no restart.
+INSTALLED = plugin_inspect(Name="some/plugin:latest", PluginReference="docker.io/some/plugin:latest", Enabled=False)
 
 
 def run_role(folder: Path, *arguments: str, code: int = 0, **variables: object) -> str:
@@ -27,6 +28,7 @@ def run_role(folder: Path, *arguments: str, code: int = 0, **variables: object) 
     answers = {
         "GET /plugins/some/plugin:latest/json": (200, INSTALLED),
         "GET /volumes": (200, {"Volumes": None, "Warnings": None}),
+        "GET /containers/json": (200, []),
     }
     with serving(answers) as server:
         return _run_role(folder, f"tcp://127.0.0.1:{server.server_port}", *arguments, code=code, **variables)
@@ -48,7 +50,11 @@ def _run_role(folder: Path, at: str, *arguments: str, code: int, **variables: ob
         "roles": ["voltainer.volumes.storage_plugin"],
     }
     (folder / "play.yml").write_text(json.dumps([play]))
-    given = {"storage_plugin_remote": "some/plugin", "storage_plugin_config_files": [{**file, **variables}]}
+    given = {
+        "storage_plugin_remote": "some/plugin",
+        "storage_plugin_state": "present",
+        "storage_plugin_config_files": [{**file, **variables}],
+    }
     (folder / "given.json").write_text(json.dumps(given | {"ansible_python_interpreter": sys.executable}))
     result = subprocess.run(
         [sys.executable, "-m", "ansible", "playbook", "-vvv", "-e", f"@{folder}/given.json", *arguments, "play.yml"],

@@ -702,9 +702,11 @@ def test_containers_that_use_it_since_the_kill_do_not_lose_it_where_the_canary_f
 
 
 @pytest.mark.parametrize(
-    "backup", ["/etc/passwd", "{path}~", "{path}.x.20261124T161500Z~", "{folder}/other.20261124T161500Z~"]
+    "backup", ["{elsewhere}", "{path}~", "{path}.x.20261124T161500Z~", "{folder}/other.20261124T161500Z~"]
 )
-def test_a_note_that_names_another_file_as_the_backup_is_not_gone_by(path, backup):
+def test_a_note_that_names_another_file_as_the_backup_is_not_gone_by(path, backup, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "passwd"
+    elsewhere.write_text("root")
     victim = path.parent / "other.20261124T161500Z~"
     victim.write_text("victim")
     engine = engine_at(path)
@@ -715,7 +717,7 @@ def test_a_note_that_names_another_file_as_the_backup_is_not_gone_by(path, backu
         "reference": RCLONE["PluginReference"],
         "digest": DIGEST,
         "mounts": {},
-        "backups": {str(path): backup.format(path=path, folder=path.parent)},
+        "backups": {str(path): backup.format(path=path, folder=path.parent, elsewhere=elsewhere)},
     }
     labels = {CHANGE: json.dumps(note)}
     engine.volumes_by_name[NOTE] = {"Name": NOTE, "Driver": "local", "Options": {}, "Labels": labels}
@@ -724,7 +726,7 @@ def test_a_note_that_names_another_file_as_the_backup_is_not_gone_by(path, backu
         change(engine, path)
     assert engine.knows == path.read_text() == text(OLD)
     assert beside(path) == ["victim"]
-    assert os.path.getsize("/etc/passwd") > 0
+    assert elsewhere.read_text() == "root"
 
 
 # Deferred
