@@ -47,6 +47,11 @@ class UnreadableError(Exception):
     """A text cannot be read as its format: it is not valid, or a library is missing. The message says which."""
 
 
+def readable(file_format: str) -> bool:
+    """Return whether this host has what it takes to read the format, which one that is unknown needs nothing for."""
+    return {"yaml": HAS_YAML, "toml": HAS_TOMLLIB or HAS_TOMLKIT}.get(file_format, True)
+
+
 def read_text(text: str, file_format: str) -> Any:
     """Return what the text of a config file says. Raises UnreadableError, which shows nothing of it."""
     reader = _READERS.get(file_format)

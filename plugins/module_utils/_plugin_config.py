@@ -98,7 +98,7 @@ class FileFound:
 def parse_config_files(entries: Iterable[Mapping[str, Any]], *, removed: bool = False) -> tuple[ConfigFile, ...]:
     """Return what the option `config_files` asks for. Raises InvalidInputError, with every fault of every file."""
     given = [{key: value for key, value in entry.items() if value is not None} for entry in entries]
-    faults = problems(given, with_content=not removed, folders=())
+    faults = problems([_checkable(entry) for entry in given], with_content=not removed, folders=())
     faults += [fault for entry in given for fault in _faults(entry)]
     if faults:
         raise InvalidInputError(
@@ -230,12 +230,18 @@ def _faults(entry: Mapping[str, Any]) -> Iterator[str]:
         yield f"{name}: initial is for the strategy merge only."
 
 
+def _checkable(entry: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the entry as raw where it is a text that this host has no library to check: it is written as it is."""
+    unreadable = isinstance(entry.get("content"), str) and not data.readable(str(entry.get("format")))
+    return {**entry, "format": "raw"} if unreadable and entry.get("strategy") != "merge" else entry
+
+
 def _parsed(entry: Mapping[str, Any], *, removed: bool) -> ConfigFile:
     if removed:
         return ConfigFile(entry["path"])
     return ConfigFile(
         path=entry["path"],
-        text=render(entry["content"], entry["format"], entry["path"]),
+        text=render(entry["content"], _checkable(entry)["format"], entry["path"]),
         format=entry["format"],
         strategy=entry.get("strategy", "replace"),
         initial=tuple(entry.get("initial", ())),

@@ -169,8 +169,8 @@ options:
         description:
           - The format of the file. V(raw) takes a string only and checks nothing.
           - Needed unless O(state=absent).
-          - To read and write V(yaml), the module needs PyYAML where it runs; V(toml) needs C(tomlkit), or to read only
-            Python 3.11.
+          - To write or merge V(yaml), the module needs PyYAML where it runs; for V(toml) it needs C(tomlkit). A string
+            that it has no library to check is written unchecked, and any change of it restarts the plugin.
         type: str
         choices: [json, yaml, ini, toml, raw]
       strategy:

@@ -14,14 +14,18 @@ import stat
 import time
 
 import pytest
-from ansible_collections.voltainer.volumes.plugins.module_utils import _host_files
+from ansible_collections.voltainer.volumes.plugins.module_utils import _config_data, _config_file, _host_files
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import (
     EngineError,
     InvalidInputError,
     RefusedError,
     VolumesError,
 )
-from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_config import secrets_of
+from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_config import (
+    observe,
+    parse_config_files,
+    secrets_of,
+)
 
 from .fake_engine import DIGEST, RCLONE, FakeEngine, container, plugin_inspect
 from .test_plugin import VOLUME, converge, names, verbs, wanted
@@ -1211,3 +1215,20 @@ def test_a_restart_between_the_note_and_the_file_does_not_count(path, monkeypatc
     assert change(engine, path, check_mode=True, on_change="defer").values["deferred"] != []
     change(engine, path)
     assert engine.knows == text(NEW)
+
+
+@pytest.mark.parametrize("file_format", ["yaml", "toml"])
+def test_a_text_that_the_host_cannot_check_is_written_as_it_is(tmp_path, monkeypatch, file_format):
+    for module in (_config_data, _config_file):
+        for library in ("HAS_YAML", "HAS_TOMLLIB", "HAS_TOMLKIT"):
+            monkeypatch.setattr(module, library, False)
+    given = {"path": str(tmp_path / "file"), "format": file_format, "content": "size = 25"}
+    (wanted,) = parse_config_files([given])
+    found = observe(wanted, 0, {})
+    assert (found.after.content, found.keys, found.matters) == (b"size = 25\n", "new", True)
+    (tmp_path / "file").write_text("size = 24\n")
+    assert observe(wanted, 0, {}).keys.startswith("content")
+    with pytest.raises(InvalidInputError, match="needs the Python library"):
+        parse_config_files([{**given, "strategy": "merge"}])
+    with pytest.raises(InvalidInputError, match="needs the Python library"):
+        parse_config_files([{**given, "content": {"size": 25}}])
