@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
+
+_PLACE = re.compile(r"\w\[[0-9]+\]\Z")
 
 
 class VolumesError(Exception):
@@ -95,4 +98,7 @@ def together(outcome: str, errors: Sequence[VolumesError]) -> VolumesError:
 def sentence(text: str) -> str:
     """Return `text` with a full stop at its end, where it needs one."""
     text = text.rstrip()
-    return text if not text or text.endswith((".", "!", "?", "]", "}")) or "\n" in text else f"{text}."
+    if not text or text.endswith((".", "!", "?", "}")) or "\n" in text:
+        return text
+    # What ends with a list stands for itself, the place of a key (FlashArrays[0]) does not.
+    return text if text.endswith("]") and not _PLACE.search(text) else f"{text}."

@@ -10,6 +10,7 @@ old one or the new one.
 from __future__ import annotations
 
 import contextlib
+import errno
 import grp
 import os
 import pwd
@@ -27,6 +28,13 @@ CLOSED = 0o600
 BACKUPS = 5
 # The one above it means to chown(2) that the owner stays.
 _HIGHEST_ID = 2**32 - 2
+_NO_ROOM = "Make room on the file system of this path"
+_WAYS_OUT = {
+    errno.ENOSPC: _NO_ROOM,
+    errno.EDQUOT: _NO_ROOM,
+    errno.EROFS: "The file system of this path is read-only: choose another path, or mount it writable",
+    errno.EPERM: "See that the task runs as root, and that neither the file nor its folder is immutable (lsattr)",
+}
 _STAMP = r"\.[0-9]{8}T[0-9]{6}Z~"
 
 
@@ -217,4 +225,5 @@ def _told(what: str) -> Iterator[None]:
     try:
         yield
     except OSError as exc:
-        raise VolumesError(what, exc.strerror or str(exc), "See that the path and its rights are right") from exc
+        way_out = _WAYS_OUT.get(exc.errno or 0, "See that the path and its rights are right")
+        raise VolumesError(what, exc.strerror or str(exc), way_out) from exc

@@ -43,7 +43,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._privileges impo
 )
 from ansible_collections.voltainer.volumes.plugins.module_utils._reference import Reference, parse_reference
 from ansible_collections.voltainer.volumes.plugins.module_utils._registry import Pulled
-from ansible_collections.voltainer.volumes.plugins.module_utils._secrets import MASK, leaves, secret_values
+from ansible_collections.voltainer.volumes.plugins.module_utils._secrets import hide, leaves, secret_values
 from ansible_collections.voltainer.volumes.plugins.module_utils._settings import (
     NO_EMPTY_ARGS,
     SettingsWanted,
@@ -374,8 +374,7 @@ def _with_last_words(change: Change, plugin: Plugin) -> Iterator[None]:
         yield
     except VolumesError as exc:
         # Secrets that only the files hold are none that Ansible knows of.
-        for secret in sorted(_config_secrets(change), key=len, reverse=True):
-            exc.why = exc.why.replace(secret, MASK)
+        exc.why = hide(exc.why, _config_secrets(change))
         said = change.engine.said_by(plugin.id, _secrets(change, plugin))
         if said:
             exc.why = f"{exc.why.rstrip()}\nThe plugin's own last words were:\n" + "\n".join(f"  {one}" for one in said)

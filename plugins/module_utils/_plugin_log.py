@@ -14,7 +14,7 @@ import subprocess
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from ansible_collections.voltainer.volumes.plugins.module_utils._secrets import MASK
+from ansible_collections.voltainer.volumes.plugins.module_utils._secrets import hide
 
 _LINES = 8
 # How much of the end of a log is looked through, and how old lines of the journal may be.
@@ -23,7 +23,6 @@ _JOURNAL_SECONDS = 120
 _COMMAND_SECONDS = 10
 # dockerd's line for a line of a plugin: time=".." level=error msg="<the line>" plugin=<id> (20.10 to 28.5).
 _ESCAPE = re.compile(r"\\(?:(x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8})|(.))")
-_SHORTEST_WORD = 4
 _MESSAGE = re.compile(r'msg="((?:[^"\\]|\\.)*)"|msg=(\S+)')
 
 
@@ -32,11 +31,11 @@ def tail(socket_path: str, plugin_id: str, secrets: Iterable[str]) -> tuple[str,
 
     `socket_path` is the engine's socket on this host.
     """
-    hidden = sorted(_pieces(secrets), key=len, reverse=True)
+    hidden = frozenset(secrets)
     readers: tuple[Callable[[str], str], ...] = (_own_file, _journal)
     for read in readers:
         said = [_said(line) for line in read(socket_path).splitlines() if f"plugin={plugin_id}" in line]
-        shown = [_hidden(line, hidden) for line in said if line]
+        shown = [hide(line, hidden) for line in said if line]
         if shown:
             return tuple(shown[-_LINES:])
     return ()
@@ -89,15 +88,3 @@ def _said(line: str) -> str:
 def _unescaped(found: re.Match[str]) -> str:
     code, other = found.groups()
     return chr(int(code[1:], 16)) if code else " " if other in "nrt" else other
-
-
-def _pieces(secrets: Iterable[str]) -> set[str]:
-    """Return the secrets, and their words: a key of several lines comes line by line, and arguments one by one."""
-    secrets = set(secrets)
-    return secrets | {word for secret in secrets for word in secret.split() if len(word) >= _SHORTEST_WORD}
-
-
-def _hidden(line: str, secrets: Iterable[str]) -> str:
-    for secret in secrets:
-        line = line.replace(secret, MASK) if secret else line
-    return line

@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 
 MASK = "********"
+# Shorter words of a secret are in any text.
+_SHORTEST_WORD = 4
 
 # Names that say of themselves that their value is a secret. Paths and switches whose name merely contains "key" or
 # "pass" (keyring, passthrough) must stay readable, therefore the word boundaries.
@@ -52,6 +54,15 @@ def leaves(value: object) -> Iterator[str]:
             yield from leaves(one)
     elif value is not None:
         yield str(value)
+
+
+def hide(text: str, secrets: Iterable[str]) -> str:
+    """Return `text` without the secrets, and without their words: a key of several lines is spoken of line by line."""
+    secrets = {secret for secret in secrets if secret}
+    pieces = secrets | {word for secret in secrets for word in secret.split() if len(word) >= _SHORTEST_WORD}
+    for piece in sorted(pieces, key=len, reverse=True):
+        text = text.replace(piece, MASK)
+    return text
 
 
 def mask_value(key: str, value: str, secret: bool) -> str:

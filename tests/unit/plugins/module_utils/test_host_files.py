@@ -287,6 +287,23 @@ def test_a_backup_that_cannot_be_kept_is_told(path, monkeypatch):
         files.keep(path, backup(path, 1), b"x")
 
 
+@pytest.mark.parametrize(
+    ("number", "way_out"),
+    [
+        (errno.ENOSPC, "Make room"),
+        (errno.EDQUOT, "Make room"),
+        (errno.EROFS, "read-only"),
+        (errno.EPERM, "immutable"),
+        (errno.EACCES, "its rights"),
+    ],
+)
+def test_what_to_do_fits_what_hinders(path, monkeypatch, number, way_out):
+    monkeypatch.setattr(os, "rename", failing(number))
+    with pytest.raises(VolumesError) as caught:
+        files.write(path, state(b"x"))
+    assert way_out in caught.value.way_out
+
+
 @pytest.mark.parametrize("many", [0, 1, 5, 6, 9])
 def test_the_newest_five_backups_are_kept(path, many):
     files.write(path, state(b"x"))

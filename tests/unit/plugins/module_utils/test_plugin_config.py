@@ -1075,6 +1075,21 @@ def test_a_secret_that_only_the_file_holds_is_hidden_in_what_the_driver_says(pat
     assert names(engine)[-1] == "remove_volume"
 
 
+@pytest.mark.parametrize("failing", ["enable_plugin", "put_file"])
+def test_a_line_of_a_secret_of_several_lines_is_hidden_in_what_the_driver_says(path, failing):
+    engine = engine_at(path)
+    engine.fail[failing] = EngineError("Cannot do it", "cannot use MIIEseclineb as a key", status=500)
+    with pytest.raises(VolumesError, match=r"cannot use \*{8} as a key"):
+        change(engine, path, {"private_key": "MIIEseclinea\nMIIEseclineb\n"}, canary=True)
+
+
+def test_a_refusal_that_ends_with_a_place_is_a_sentence(path):
+    engine = engine_at(path)
+    path.write_text(text({"arrays": [{"token": "a"}]}))
+    with pytest.raises(RefusedError, match=r"token of arrays\[0\]\. Set 'on_change'"):
+        change(engine, path, {"arrays": [{"token": "b"}]}, on_change="fail")
+
+
 # What comes together
 
 
