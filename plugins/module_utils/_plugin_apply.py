@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -204,13 +204,25 @@ def _unnote(change: Change, _step: Step) -> None:
 
 
 def _write(change: Change, step: Step) -> None:
-    file: FileFound = step.arguments["file"]
+    file = _seen_again(change, step.arguments["file"])
     keeps = file.backup and file.before.content is not None and file.now.content != file.after.content
     # What a task kept that was killed is older than this change, and stays.
     if keeps and not _host_files().look(file.backup).exists:
         change.kept += (file.backup,)
         _host_files().keep(file.path, file.backup, file.before.content)
     _host_files().write(file.path, file.after, file.wanted.directory_mode)
+
+
+def _seen_again(change: Change, file: FileFound) -> FileFound:
+    """Look once more at a file that the plugin writes to, too: only now is it stopped."""
+    if file.wanted.strategy != "merge":
+        return file
+    from ansible_collections.voltainer.volumes.plugins.module_utils import _plugin_config  # noqa: PLC0415 - as below
+
+    seen = _plugin_config.seen_again(file)
+    files = tuple(seen if one.path == file.path else one for one in change.found.files)
+    change.found = replace(change.found, files=files)
+    return seen
 
 
 def _forget(_change: Change, step: Step) -> None:

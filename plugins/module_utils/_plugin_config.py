@@ -143,6 +143,15 @@ def observe(wanted: ConfigFile, moment: float, backups: Mapping[str, str]) -> Fi
     return FileFound(wanted, now, before, after, backup, keys, matters)
 
 
+def seen_again(file: FileFound) -> FileFound:
+    """Return the file as it is now, and what it is to be by that: a plugin may have renewed a token meanwhile."""
+    now = files.look(file.path)
+    if now == file.now:
+        return file
+    before = now if file.before == file.now else file.before
+    return replace(file, now=now, before=before, after=_after(file.wanted, now))
+
+
 def observe_removal(wanted: ConfigFile) -> FileFound:
     """Look at a file that is to be removed."""
     now = files.look(wanted.path)

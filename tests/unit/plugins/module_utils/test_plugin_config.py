@@ -1247,3 +1247,16 @@ def test_a_text_that_the_host_cannot_check_is_written_as_it_is(tmp_path, monkeyp
         parse_config_files([{**given, "strategy": "merge"}])
     with pytest.raises(InvalidInputError, match="needs the Python library"):
         parse_config_files([{**given, "content": {"size": 25}}])
+
+
+def test_a_token_that_the_plugin_renews_until_it_is_stopped_is_not_lost(path):
+    engine = engine_at(path)
+    disable = engine.disable_plugin
+
+    def renewed(name, force=False):
+        path.write_text(text({**OLD, "token": "renewed"}))
+        disable(name, force)
+
+    engine.disable_plugin = renewed
+    change(engine, path, {"MgmtEndPoint": "192.0.2.7"}, file={"strategy": "merge"})
+    assert json.loads(path.read_text()) == {**OLD, "token": "renewed", "MgmtEndPoint": "192.0.2.7"}
