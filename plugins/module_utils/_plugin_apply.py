@@ -189,13 +189,13 @@ def _behind(change: Change, _step: Step) -> None:
     change.behind = behind.volume
 
 
-def _unnote(change: Change, _step: Step) -> None:
+def _unnote(change: Change, step: Step) -> None:
     # There is none where only a plugin that is gone had files to read.
     note = change.found.start or change.found.note
     if note is not None:
         _remove_trial(change, note)
-    # A plugin that runs on as it was has still to read what they tell of.
-    if change.stopped or not change.found.reads_old:
+    # A plugin that runs on as it was has still to read what they tell of, unless all of that was taken back.
+    if change.stopped or not change.found.reads_old or step.arguments.get("settled"):
         for behind in change.found.behind:
             change.engine.remove_volume(behind.volume)
     # A look for a volume that is not there asks all drivers, and one may hang.

@@ -56,7 +56,8 @@ class FileFound:
     `before` differs from `now` where an earlier task changed the file and was killed, or left the plugin running as it
     was: it is what the plugin last worked with. `backup` is where that is kept, "" where there is no file to keep.
     `keys` are the words for what differs; `matters` tells whether a plugin that runs does not know it yet. `left` says
-    that of a file to be removed, something is left beside it.
+    that of a file to be removed, something is left beside it, `goes_back` that an earlier task noted what the plugin
+    last worked with, and that it is to be that again.
     """
 
     wanted: ConfigFile
@@ -67,6 +68,7 @@ class FileFound:
     keys: str = ""
     matters: bool = False
     left: bool = False
+    goes_back: bool = False
 
     @property
     def path(self) -> str:
@@ -140,7 +142,9 @@ def observe(wanted: ConfigFile, moment: float, backups: Mapping[str, str]) -> Fi
     before, backup = _before(wanted, now, moment, backups)
     after = _after(wanted, now)
     keys, matters = _differ(wanted, now, after)
-    return FileFound(wanted, now, before, after, backup, keys, matters)
+    # Where what was noted is gone, nobody knows what the plugin worked with.
+    goes_back = wanted.path in backups and files.look(backup).exists and before.content == after.content
+    return FileFound(wanted, now, before, after, backup, keys, matters, goes_back=goes_back)
 
 
 def seen_again(file: FileFound) -> FileFound:

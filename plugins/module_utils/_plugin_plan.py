@@ -71,6 +71,19 @@ class PluginFound:
         return {file.path: file.backup for file in changed}
 
     @property
+    def known(self) -> frozenset[str]:
+        """The config files that are to be what the plugin runs with, whatever was deferred in between."""
+        # Where a restart was killed, it may run with something else.
+        knows = self.reads_old and self.note is None
+        return frozenset(file.path for file in self.files if knows and file.goes_back)
+
+    @property
+    def unread(self) -> tuple[str, ...]:
+        """The config files that were changed before, and that the plugin has yet to read."""
+        paths = dict.fromkeys(path for behind in self.behind for path in behind.backups)
+        return tuple(path for path in paths if self.reads_old and path not in self.known)
+
+    @property
     def start(self) -> Note | None:
         """What the plugin was before its change: also before one that was killed on the way."""
         if self.plugin is None:
@@ -157,12 +170,12 @@ def restarts_for(wanted: PluginWanted, found: PluginFound) -> tuple[str, ...]:
     settings = settings_to_change(wanted, found)
     return (
         *((f"settings: {', '.join(settings)}",) if settings else ()),
-        *(f"config file '{file.path}': {file.keys}" for file in found.files if file.changes and file.matters),
         *(
-            f"config file '{path}': it was changed before, and the plugin has yet to read it"
-            for path in dict.fromkeys(path for behind in found.behind for path in behind.backups)
-            if found.reads_old
+            f"config file '{file.path}': {file.keys}"
+            for file in found.files
+            if file.changes and file.matters and file.path not in found.known
         ),
+        *(f"config file '{path}': it was changed before, and the plugin has yet to read it" for path in found.unread),
     )
 
 
@@ -281,7 +294,9 @@ def _plan_change(wanted: PluginWanted, plugin: Plugin, found: PluginFound) -> Pl
         *_enable_steps(wanted, starts),
         # Who was killed may have been so before its canary.
         *(_canary_steps(wanted) if enabled and not starts and found.note else ()),
-        *_unnote_steps(noted or found.note is not None or (bool(found.behind) and not deferred)),
+        *_unnote_steps(
+            noted or found.note is not None or (bool(found.behind) and not deferred), settled=not found.unread
+        ),
     )
     return Plan(before, after, steps, warnings)
 
@@ -450,8 +465,8 @@ def _noted(found: PluginFound) -> bool:
     return found.note is not None or bool(found.behind)
 
 
-def _unnote_steps(unnote: bool) -> tuple[Step, ...]:
-    return (Step("unnote", "Remove the note of the change"),) if unnote else ()
+def _unnote_steps(unnote: bool, *, settled: bool = False) -> tuple[Step, ...]:
+    return (Step("unnote", "Remove the note of the change", {"settled": settled}),) if unnote else ()
 
 
 def _warnings(

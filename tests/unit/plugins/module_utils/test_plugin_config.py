@@ -837,6 +837,46 @@ def test_where_it_does_not_come_up_with_deferred_files_those_that_it_ran_with_co
     assert (running(engine), none_left(engine), beside(path)) == (True, True, [])
 
 
+@pytest.mark.parametrize("on_change", ["defer", "fail", "restart"])
+@pytest.mark.parametrize("times", [1, 2])
+def test_what_was_deferred_and_is_taken_back_stops_nothing(path, on_change, times):
+    engine = engine_at(path)
+    engine.containers = [container("web", "reports", NAME)]
+    for one in range(times):
+        change(engine, path, {"array": f"d{one}"}, on_change="defer")
+    outcome = change(engine, path, OLD, on_change=on_change)
+    assert (verbs(outcome), outcome.values["deferred"], outcome.plan.warnings) == (["write", "unnote"], [], ())
+    assert (engine.knows, path.read_text(), engine.starts) == (text(OLD), text(OLD), 0)
+    assert behind(engine) == []
+    assert verbs(change(engine, path, OLD, on_change=on_change)) == []
+
+
+def test_what_was_deferred_and_taken_back_by_a_task_that_was_killed_is_settled_by_the_next(path):
+    engine = engine_at(path)
+    change(engine, path, on_change="defer")
+    path.write_text(text(OLD))
+    assert verbs(change(engine, path, OLD)) == ["unnote"]
+    assert (engine.starts, none_left(engine)) == (0, True)
+
+
+def test_where_what_the_plugin_runs_with_was_not_kept_it_is_restarted(path):
+    engine = engine_at(path)
+    change(engine, path, on_change="defer")
+    for kept in path.parent.glob(f"{path.name}.*~"):
+        kept.unlink()
+    assert verbs(change(engine, path)) == ["note", "disable", "enable", "unnote"]
+    assert (engine.knows, none_left(engine)) == (text(NEW), True)
+
+
+def test_a_deferred_file_that_is_not_taken_back_stays_noted_where_the_plugin_cannot_be_stopped(path):
+    engine = engine_at(path)
+    change(engine, path, on_change="defer")
+    engine.fail["disable_plugin"] = NO
+    with pytest.raises(VolumesError):
+        change(engine, path, OLD, settings={"RCLONE_VERBOSE": "3"})
+    assert (path.read_text(), engine.knows, len(behind(engine))) == (text(NEW), text(OLD), 1)
+
+
 def test_a_deferred_change_leaves_settings_alone_and_tells(path):
     engine = engine_at(path)
     outcome = change(engine, path, on_change="defer", settings={"RCLONE_VERBOSE": "3"})
