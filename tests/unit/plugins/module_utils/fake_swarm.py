@@ -73,9 +73,10 @@ class FakeSwarm:
 
     def swarm(self):
         self.looks += 1
-        error = self.fail.pop(0) if self.fail else None
-        if error:
-            raise error
+        if self.fail and self.fail[0] is None:
+            del self.fail[0]
+        elif self.fail:
+            raise self.fail.pop(0)
         seen = swarm_of(copy.deepcopy(self.raw_nodes), self.services, self.tasks)
         if self.meanwhile:
             self.meanwhile.pop(0)(self)

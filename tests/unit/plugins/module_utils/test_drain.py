@@ -438,7 +438,7 @@ def test_what_the_engine_refuses(swarm_engine, status, why, kind, words):
     made, _server = swarm_engine({"POST /nodes/id-n2/update": (status, message(why))})
     with pytest.raises(EngineError, match=words) as caught:
         made.update_node(SwarmNode.from_inspect(node("n2")), "sleep", {})
-    assert type(caught.value) is kind
+    assert caught.type is kind
 
 
 # The module

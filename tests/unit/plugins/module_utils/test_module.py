@@ -276,8 +276,8 @@ CONTENT = {
 }
 
 
-def file_of(path, content=CONTENT, file_format="json", **more):
-    return {"path": str(path), "content": content, "format": file_format, **more}
+def file_of(path, content=None, file_format="json", **more):
+    return {"path": str(path), "content": CONTENT if content is None else content, "format": file_format, **more}
 
 
 def shown(*what):

@@ -329,7 +329,7 @@ def test_an_install_whose_canary_fails_is_taken_back():
 
 def test_a_task_killed_before_its_canary_is_finished_with_one():
     engine = engine_with()
-    engine.import_empty_image = lambda _labels: (_ for _ in ()).throw(KilledError)
+    engine.import_empty_image = lambda _labels: (one for one in ()).throw(KilledError)
     with pytest.raises(KilledError):
         converge(engine, canary=True, settings={"args": "-v"})
     del engine.import_empty_image

@@ -60,8 +60,8 @@ def text(content):
     return json.dumps(content, indent=2) + "\n"
 
 
-def entry(path, content=NEW, file_format="json", **more):
-    return {"path": str(path), "content": content, "format": file_format, **more}
+def entry(path, content=None, file_format="json", **more):
+    return {"path": str(path), "content": NEW if content is None else content, "format": file_format, **more}
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def engine_at(path, enabled=True):
     return engine
 
 
-def change(engine, path, content=NEW, *, check_mode=False, file=None, **params):
+def change(engine, path, content=None, *, check_mode=False, file=None, **params):
     """Run a task that wants the file to say `content`."""
     return converge(engine, check_mode, config_files=[entry(path, content, **(file or {}))], **params)
 
@@ -549,7 +549,7 @@ def test_the_way_back_does_not_depend_on_the_clock(path):
     """A backup that has an older name than others, as the clock went back, is there for the way back all the same."""
     engine = engine_at(path)
     old_backups(path, range(2091, 2097))
-    engine.enable_plugin = lambda *_arguments: (_ for _ in ()).throw(KilledError)
+    engine.enable_plugin = lambda *_arguments: (one for one in ()).throw(KilledError)
     with pytest.raises(KilledError):
         change(engine, path)
     del engine.enable_plugin
