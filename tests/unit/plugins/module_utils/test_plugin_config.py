@@ -1090,7 +1090,7 @@ def test_a_removal_killed_before_each_step_and_run_again(path, monkeypatch):
     ],
 )
 def test_secrets_in_contents(content, file_format, found):
-    assert secrets_of([entry("/x", content, file_format)]) == found
+    assert secrets_of([{**entry("/x", "", file_format), "content": content}]) == found
 
 
 def test_a_plugin_s_last_words_hide_what_is_secret_in_old_and_new_files(path):
