@@ -8,59 +8,35 @@ The values are secrets. What is said of a difference names keys and places, neve
 
 from __future__ import annotations
 
-import configparser
-import json
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-try:
-    import yaml
-except ImportError:
-    HAS_YAML = False
-else:
-    HAS_YAML = True
-
-try:
-    import tomllib
-except ImportError:  # before Python 3.11
-    HAS_TOMLLIB = False
-else:
-    HAS_TOMLLIB = True
-
-try:
-    import tomlkit
-except ImportError:
-    HAS_TOMLKIT = False
-else:
-    HAS_TOMLKIT = True
+from ansible_collections.voltainer.volumes.plugins.module_utils._config_file import can_read, read
 
 # How many keys a message names.
 _MOST = 12
 # How deep a file may be. What refers to itself, as YAML can, has no end.
 _DEEPEST = 100
-# No section of a file is called so: DEFAULT is one like others here.
-_NO_DEFAULT = "\0"
+_KEYED = ("json", "yaml", "ini", "toml")
+_MISSING = {
+    "yaml": "the Python library PyYAML is missing on this host (python3-yaml)",
+    "toml": "this host has no Python library for TOML: Python 3.11 or newer, or tomlkit, brings one",
+}
 
 
 class UnreadableError(Exception):
     """A text cannot be read as its format: it is not valid, or a library is missing. The message says which."""
 
 
-def readable(file_format: str) -> bool:
-    """Return whether this host has what it takes to read the format, which one that is unknown needs nothing for."""
-    return {"yaml": HAS_YAML, "toml": HAS_TOMLLIB or HAS_TOMLKIT}.get(file_format, True)
-
-
 def read_text(text: str, file_format: str) -> Any:
     """Return what the text of a config file says. Raises UnreadableError, which shows nothing of it."""
-    reader = _READERS.get(file_format)
-    if reader is None:
+    if file_format not in _KEYED:
         raise UnreadableError("its format is not one that has keys")
+    if not can_read(file_format):
+        raise UnreadableError(_MISSING[file_format])
     try:
-        said = reader(text)
-    except UnreadableError:
-        raise
+        said = read(text, file_format, strict=True)
     except Exception:  # noqa: BLE001 - parsers raise whatever they stumble over
         # Without the cause, which quotes the text.
         raise UnreadableError(f"it is not valid {file_format.upper()}") from None
@@ -141,33 +117,3 @@ def _walk_keys(
 def _listed(places: list[str]) -> str:
     more = f" and {len(places) - _MOST} more" if len(places) > _MOST else ""
     return ", ".join(places[:_MOST]) + more
-
-
-def _read_yaml(text: str) -> Any:
-    if not HAS_YAML:
-        raise UnreadableError("the Python library PyYAML is missing on this host (python3-yaml)")
-    return yaml.safe_load(text)
-
-
-def _read_toml(text: str) -> Any:
-    if HAS_TOMLLIB:
-        return tomllib.loads(text)
-    if HAS_TOMLKIT:
-        return tomlkit.parse(text).unwrap()
-    raise UnreadableError("this host has no Python library for TOML: Python 3.11 or newer, or tomlkit, brings one")
-
-
-def _read_ini(text: str) -> dict[str, dict[str, str]]:
-    parser = configparser.RawConfigParser(strict=True, interpolation=None, default_section=_NO_DEFAULT)
-    # Keys keep their case. configparser documents this assignment; typeshed knows optionxform as a method only.
-    parser.optionxform = str  # type: ignore[assignment,method-assign]
-    parser.read_string(text)
-    return {name: dict(parser.items(name)) for name in parser.sections()}
-
-
-_READERS: dict[str, Callable[[str], Any]] = {
-    "json": json.loads,
-    "yaml": _read_yaml,
-    "ini": _read_ini,
-    "toml": _read_toml,
-}

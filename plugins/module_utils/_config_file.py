@@ -174,10 +174,16 @@ def render(content: object, file_format: str, path: str) -> str:
     return _written(content, file_format, path)
 
 
-def read(text: str, file_format: str) -> object:
-    """Return what the text of a config file says, as the plugin will read it; `render` must have returned it.
+def can_read(file_format: str) -> bool:
+    """Return whether there is what it takes to read the format, which one that is unknown needs nothing for."""
+    return {"yaml": HAS_YAML, "toml": HAS_TOMLLIB or HAS_TOMLKIT}.get(file_format, True)
 
-    An INI file becomes a mapping of sections, each a mapping of texts. TOML that was written here can be read here.
+
+def read(text: str, file_format: str, *, strict: bool = False) -> object:
+    """Return what the text of a config file says, as the plugin will read it. `can_read` tells whether that works.
+
+    An INI file becomes a mapping of sections, each a mapping of texts; with `strict`, none may stand there twice. What
+    `render` returned is valid; of another text the parser raises what it likes, and quotes it.
     """
     if file_format == "json":
         return json.loads(text)
@@ -185,8 +191,8 @@ def read(text: str, file_format: str) -> object:
         return yaml.safe_load(text)
     if file_format == "toml":
         return tomllib.loads(text) if HAS_TOMLLIB else tomlkit.parse(text).unwrap()
-    # No default section: DEFAULT is one like the others, and no part of each. Not strict: it may stand there twice.
-    parser = _ini_parser(strict=False, default_section="")
+    # No default section: DEFAULT is one like the others, and no part of each. `render` lets it stand there twice.
+    parser = _ini_parser(strict=strict, default_section="")
     parser.read_string(text)
     return {section: dict(parser.items(section)) for section in parser.sections()}
 

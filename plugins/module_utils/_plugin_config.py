@@ -17,7 +17,12 @@ from typing import Any, Literal
 
 from ansible_collections.voltainer.volumes.plugins.module_utils import _config_data as data
 from ansible_collections.voltainer.volumes.plugins.module_utils import _host_files as files
-from ansible_collections.voltainer.volumes.plugins.module_utils._config_file import ConfigFileError, problems, render
+from ansible_collections.voltainer.volumes.plugins.module_utils._config_file import (
+    ConfigFileError,
+    can_read,
+    problems,
+    render,
+)
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import InvalidInputError, VolumesError
 from ansible_collections.voltainer.volumes.plugins.module_utils._host_files import FileState
 from ansible_collections.voltainer.volumes.plugins.module_utils._secrets import leaves, secret_keys
@@ -245,7 +250,7 @@ def _faults(entry: Mapping[str, Any]) -> Iterator[str]:
 
 def _checkable(entry: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the entry as raw where it is a text that this host has no library to check: it is written as it is."""
-    unreadable = isinstance(entry.get("content"), str) and not data.readable(str(entry.get("format")))
+    unreadable = isinstance(entry.get("content"), str) and not can_read(str(entry.get("format")))
     return {**entry, "format": "raw"} if unreadable and entry.get("strategy") != "merge" else entry
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import InvalidInputError, RefusedError
 from ansible_collections.voltainer.volumes.plugins.module_utils._plan import ABSENT, Plan, Step
@@ -209,7 +209,9 @@ def plan_plugin(wanted: PluginWanted, found: PluginFound) -> Plan:
     plugin = found.plugin
     if plugin is None:
         if wanted.state == "absent":
-            return _with_files(Plan(ABSENT, ABSENT, (*_unnote_steps(_noted(found)), *_forget_steps(found))), found)
+            return _with_files(
+                Plan(ABSENT, ABSENT, (*_unnote_steps(_noted(found)), *_file_steps("forget", found))), found
+            )
         return _with_files(_plan_install(wanted, found), found)
     check_identity(wanted, plugin)
     if wanted.state == "absent":
@@ -255,7 +257,7 @@ def _plan_install(wanted: PluginWanted, found: PluginFound) -> Plan:
     }
     steps = (
         pull,
-        *_write_steps(found),
+        *_file_steps("write", found),
         *_set_steps(wanted, wanted.settings or {}),
         *_enable_steps(wanted, enable),
         *_unnote_steps(_noted(found)),
@@ -289,7 +291,7 @@ def _plan_change(wanted: PluginWanted, plugin: Plugin, found: PluginFound) -> Pl
     steps = (
         *_upgrade_steps(wanted, plugin, upgrade, stop=stop, noted=noted),
         *_behind_steps(plugin, found, deferred=bool(deferred)),
-        *_write_steps(found),
+        *_file_steps("write", found),
         *_set_steps(wanted, changes, again=upgrade),
         *_enable_steps(wanted, starts),
         # Who was killed may have been so before its canary.
@@ -363,7 +365,7 @@ def _plan_remove(wanted: PluginWanted, plugin: Plugin, found: PluginFound) -> Pl
         *_unnote_steps(_noted(found)),
         # Never before: dockerd can panic where the mount source of an enabled plugin is missing at its start (20.10 to
         # 28.5).
-        *_forget_steps(found),
+        *_file_steps("forget", found),
     )
     return Plan(shown_plugin(plugin, wanted.secret_settings), ABSENT, steps, warnings)
 
@@ -447,12 +449,8 @@ def _canary_steps(wanted: PluginWanted) -> tuple[Step, ...]:
     return (Step("canary", words),)
 
 
-def _write_steps(found: PluginFound) -> tuple[Step, ...]:
-    return tuple(Step("write", file.words, {"file": file}) for file in found.files if file.changes)
-
-
-def _forget_steps(found: PluginFound) -> tuple[Step, ...]:
-    return tuple(Step("forget", file.words, {"file": file}) for file in found.files if file.changes)
+def _file_steps(verb: Literal["write", "forget"], found: PluginFound) -> tuple[Step, ...]:
+    return tuple(Step(verb, file.words, {"file": file}) for file in found.files if file.changes)
 
 
 def _behind_steps(plugin: Plugin, found: PluginFound, *, deferred: bool) -> tuple[Step, ...]:

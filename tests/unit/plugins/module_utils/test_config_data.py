@@ -10,7 +10,7 @@ import copy
 import json
 
 import pytest
-from ansible_collections.voltainer.volumes.plugins.module_utils import _config_data
+from ansible_collections.voltainer.volumes.plugins.module_utils import _config_file
 from ansible_collections.voltainer.volumes.plugins.module_utils._config_data import (
     UnreadableError,
     differences,
@@ -91,13 +91,13 @@ def test_what_cannot_be_read_shows_nothing_of_it(text, file_format, words):
 )
 def test_a_library_that_is_missing_is_named(absent, file_format, words, monkeypatch):
     for name in absent:
-        monkeypatch.setattr(_config_data, name, False)
+        monkeypatch.setattr(_config_file, name, False)
     with pytest.raises(UnreadableError, match=words):
         read_text("", file_format)
 
 
 def test_toml_is_read_without_the_reader_of_python_too(monkeypatch):
-    monkeypatch.setattr(_config_data, "HAS_TOMLLIB", False)
+    monkeypatch.setattr(_config_file, "HAS_TOMLLIB", False)
     found = read_text('a = 1\n[b]\nc = ["x"]\n', "toml")
     assert found == {"a": 1, "b": {"c": ["x"]}}
     assert (type(found), type(found["b"]), type(found["b"]["c"])) == (dict, dict, list)

@@ -14,7 +14,7 @@ import stat
 import time
 
 import pytest
-from ansible_collections.voltainer.volumes.plugins.module_utils import _config_data, _config_file, _host_files
+from ansible_collections.voltainer.volumes.plugins.module_utils import _config_file, _host_files
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import (
     EngineError,
     InvalidInputError,
@@ -1274,9 +1274,8 @@ def test_a_restart_between_the_note_and_the_file_does_not_count(path, monkeypatc
 
 @pytest.mark.parametrize("file_format", ["yaml", "toml"])
 def test_a_text_that_the_host_cannot_check_is_written_as_it_is(tmp_path, monkeypatch, file_format):
-    for module in (_config_data, _config_file):
-        for library in ("HAS_YAML", "HAS_TOMLLIB", "HAS_TOMLKIT"):
-            monkeypatch.setattr(module, library, False)
+    for library in ("HAS_YAML", "HAS_TOMLLIB", "HAS_TOMLKIT"):
+        monkeypatch.setattr(_config_file, library, False)
     given = {"path": str(tmp_path / "file"), "format": file_format, "content": "size = 25"}
     (wanted,) = parse_config_files([given])
     found = observe(wanted, 0, {})
