@@ -9,14 +9,13 @@ import grp
 import json
 import os
 import pwd
-import subprocess
 import sys
 from pathlib import Path
 
-import checkout
 import pytest
 from ansible_collections.voltainer.volumes.tests.unit.plugins.module_utils.engine_server import serving
 from ansible_collections.voltainer.volumes.tests.unit.plugins.module_utils.fake_engine import plugin_inspect
+from ansible_collections.voltainer.volumes.tests.unit.roles.playbook import run_play
 
 SECRET = "hunter2zqx"
 # Disabled, so that a changed file needs no restart.
@@ -43,33 +42,16 @@ def _run_role(folder: Path, at: str, *arguments: str, code: int, **variables: ob
         "group": grp.getgrgid(os.getgid()).gr_name,
     }
     play = {
-        "hosts": "localhost",
-        "connection": "local",
-        "gather_facts": False,
         "module_defaults": {"group/voltainer.volumes.docker": {"docker_host": at, "api_version": "1.41"}},
         "roles": ["voltainer.volumes.storage_plugin"],
     }
-    (folder / "play.yml").write_text(json.dumps([play]))
     given = {
         "storage_plugin_remote": "some/plugin",
         "storage_plugin_state": "present",
         "storage_plugin_config_files": [{**file, **variables}],
     }
     (folder / "given.json").write_text(json.dumps(given | {"ansible_python_interpreter": sys.executable}))
-    result = subprocess.run(
-        [sys.executable, "-m", "ansible", "playbook", "-vvv", "-e", f"@{folder}/given.json", *arguments, "play.yml"],
-        check=False,
-        capture_output=True,
-        text=True,
-        cwd=folder,
-        env={
-            "PATH": os.environ["PATH"],
-            "HOME": str(folder),
-            "LC_ALL": "C.UTF-8",
-            "ANSIBLE_HOME": str(folder / "ansible"),
-            "ANSIBLE_COLLECTIONS_PATH": str(checkout.link()),
-        },
-    )
+    result = run_play(folder, play, "-vvv", "-e", f"@{folder}/given.json", *arguments)
     assert result.returncode == code, result.stdout + result.stderr
     return result.stdout + result.stderr
 

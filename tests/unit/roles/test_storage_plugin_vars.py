@@ -6,14 +6,11 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
-import checkout
 import pytest
+from ansible_collections.voltainer.volumes.tests.unit.roles.playbook import run_play
 
 ROLE = Path(__file__).resolve().parents[3] / "roles" / "storage_plugin"
 
@@ -25,28 +22,11 @@ def plugin(name: str, reference: str, **other: object) -> dict[str, object]:
 def said_by(folder: Path, told: object, **variables: object) -> Any:
     """Return what Ansible makes of `told` with the role's own variables and these."""
     play = {
-        "hosts": "localhost",
-        "connection": "local",
-        "gather_facts": False,
         "vars_files": [str(ROLE / "defaults" / "main.yml"), str(ROLE / "vars" / "main.yml")],
         "vars": {"__storage_plugin_preset": {}, **variables},
         "tasks": [{"ansible.builtin.debug": {"msg": told}}],
     }
-    (folder / "play.yml").write_text(json.dumps([play]))
-    result = subprocess.run(
-        [sys.executable, "-m", "ansible", "playbook", "play.yml"],
-        check=False,
-        capture_output=True,
-        text=True,
-        cwd=folder,
-        env={
-            "PATH": os.environ["PATH"],
-            "HOME": str(folder),
-            "LC_ALL": "C.UTF-8",
-            "ANSIBLE_HOME": str(folder),
-            "ANSIBLE_COLLECTIONS_PATH": str(checkout.link()),
-        },
-    )
+    result = run_play(folder, play)
     assert result.returncode == 0, result.stdout + result.stderr
     return json.loads(result.stdout.split("=> ", 1)[1].split("\n\nPLAY RECAP", 1)[0])["msg"]
 
