@@ -66,19 +66,25 @@ def labels(root: Path, lab: str, role: str) -> dict[str, str]:
     return {LABEL_LAB: lab, LABEL_ROOT: str(root), LABEL_ROLE: role}
 
 
+def owned(found: Mapping[str, str], root: Path) -> bool:
+    """Tell whether something is this checkout's, or nobody's any more: an owner that is gone owns nothing."""
+    owner = found.get(LABEL_ROOT, "")
+    return owner == str(root) or not Path(owner).exists()
+
+
 def check_owner(found: Mapping[str, str] | None, what: str, root: Path, lab: str) -> None:
-    """Refuse to touch what belongs to another checkout's lab, or to nobody's. An owner that is gone owns nothing."""
+    """Refuse to touch what belongs to another checkout's lab, or to nobody's."""
     found = found or {}
     if found.get(LABEL_LAB) != lab:
         raise LabError(f"{what} exists and is not lab {lab!r}'s: choose another --name")
-    owner = found.get(LABEL_ROOT, "")
-    if owner != str(root) and Path(owner).exists():
+    if not owned(found, root):
+        owner = found[LABEL_ROOT]
         raise LabError(f"{what} belongs to the lab {lab!r} of {owner}: choose another --name, or take that lab down")
 
 
 def ensure_network(client: Any, root: Path, lab: str) -> Place:
     """Return the lab's network, made if needed with a subnet that the engine finds free."""
-    name = network_name(lab)
+    name = network_name(root, lab)
     found = _network(client, name)
     if found is not None:
         check_owner(found.attrs["Labels"], f"network {name}", root, lab)
@@ -100,8 +106,8 @@ def _network(client: Any, name: str) -> Any | None:
     return matches[0] if matches else None
 
 
-def network_exists(client: Any, lab: str) -> bool:
-    return _network(client, network_name(lab)) is not None
+def network_exists(client: Any, root: Path, lab: str) -> bool:
+    return _network(client, network_name(root, lab)) is not None
 
 
 def ensure_volume(client: Any, place: Place, name: str, role: str, suite: str) -> None:
@@ -130,7 +136,7 @@ def remove_volume(client: Any, place: Place, name: str) -> None:
 
 def ensure_member(client: Any, place: Place, member: Member) -> tuple[Any, bool]:
     """Return the running container for a member, and whether it was started or made just now."""
-    name = container_name(place.lab, member.name)
+    name = container_name(place.root, place.lab, member.name)
     found = current(client, place, member)
     if found is not None:
         return _started(found, name)
@@ -142,7 +148,7 @@ def ensure_member(client: Any, place: Place, member: Member) -> tuple[Any, bool]
 
 def current(client: Any, place: Place, member: Member) -> Any | None:
     """Return the container for a member, running or not; one that is there and should be another one now is removed."""
-    name = container_name(place.lab, member.name)
+    name = container_name(place.root, place.lab, member.name)
     found = find(client, name)
     if found is None:
         return None

@@ -68,17 +68,17 @@ def host_member(place: Place, host: Host, address: str, credentials: Credentials
             "/etc/docker/certs.d/registry.lab:5000/ca.crt": trust,
             "/etc/docker/certs.d/registry-auth.lab:5000/ca.crt": trust,
         },
-        host_config=HOST_CONFIG | {"binds": [*_BINDS, f"{volume_name(place.lab, host)}:/var/lib/docker"]},
+        host_config=HOST_CONFIG | {"binds": [*_BINDS, f"{volume_name(place, host)}:/var/lib/docker"]},
     )
 
 
-def volume_name(lab: str, host: Host) -> str:
-    return f"{container_name(lab, host.name)}-docker"
+def volume_name(place: Place, host: Host) -> str:
+    return f"{container_name(place.root, place.lab, host.name)}-docker"
 
 
 def ensure_host(client: Any, place: Place, host: Host, member: Member, credentials: Credentials) -> str:
     """Bring a host up and wait for it; return its engine's version."""
-    volume = volume_name(place.lab, host)
+    volume = volume_name(place, host)
     if current(client, place, member) is None:
         # A new host begins with a new engine: plugins of an old one mount folders that went away with the old host, and
         # dockerd, which finds them missing, crashes at every start (seen with 26.1.5).

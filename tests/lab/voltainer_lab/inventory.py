@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from . import array
-from .names import Host
+from .names import Host, network_name
 from .plugin import REPOSITORY, VERSIONS, plugin_config, plugin_privileges
 from .seed import IMAGE
 from .services import AUTH_REGISTRY, AUTH_USERNAME, REGISTRY, SFTP_HOST, SFTP_USER
@@ -32,9 +32,10 @@ class Secrets:
 
 def render(directory: Path, hosts: Sequence[tuple[Host, str]], secrets: Secrets) -> str:
     """Return the inventory of hosts, each with its address, for the lab whose state is in directory."""
+    containers = {"lab_containers": network_name(directory.parent, directory.name)}
     group = {
         "hosts": {host.name: {"ansible_host": address, "lab_suite": host.suite} for host, address in hosts},
-        "vars": _connection(directory) | _services(directory, secrets) | _array(),
+        "vars": _connection(directory) | containers | _services(directory, secrets) | _array(),
     }
     return _HEADING + yaml.safe_dump({"all": {"children": {"lab_hosts": group}}}, sort_keys=False, width=120)
 

@@ -20,7 +20,7 @@ from docker.errors import APIError, NotFound
 from . import hosts as host_module
 from . import inventory, outer, seed
 from .certificates import Authority, ssh_key
-from .containers import Member, Place, check_owner, ensure_network, find, network_exists
+from .containers import Member, Place, ensure_network, find, network_exists, owned
 from .hosts import Credentials
 from .images import ensure_images, remove_images
 from .names import (
@@ -126,15 +126,19 @@ def _write_inventory(state: LabState, addressed: Sequence[tuple[Host, str]], cre
     write_atomically(state.inventory, text.encode())
 
 
-def _lab_objects(client: Any, name: str) -> list[tuple[str, Any, dict[str, str]]]:
-    """Return everything of a lab in the engine, as kind, object and labels; containers first, they hold the rest."""
+def _lab_objects(client: Any, root: Path, name: str) -> list[tuple[str, Any, dict[str, str]]]:
+    """Return everything of a lab in the engine, as kind, object and labels; containers first, they hold the rest.
+
+    What a lab of this name left whose state directory is gone counts too: nobody has the keys to it any more.
+    """
     filters = {"label": f"{LABEL_LAB}={name}"}
     containers = client.containers.list(all=True, filters=filters, ignore_removed=True)
     volumes = client.volumes.list(filters=filters)
     networks = client.networks.list(filters=filters)
     found = [("container", each, each.labels) for each in containers]
     found += [("volume", each, each.attrs["Labels"] or {}) for each in volumes]
-    return found + [("network", each, each.attrs["Labels"] or {}) for each in networks]
+    found += [("network", each, each.attrs["Labels"] or {}) for each in networks]
+    return [each for each in found if owned(each[2], root)]
 
 
 def _remove(kind: str, thing: Any) -> None:
@@ -155,9 +159,7 @@ def _remove(kind: str, thing: Any) -> None:
 
 def _remove_from_engine(client: Any, root: Path, name: str) -> int:
     """Remove a lab's containers, volumes and networks; return how many there were."""
-    found = _lab_objects(client, name)
-    for kind, thing, tags in found:
-        check_owner(tags, f"{kind} {thing.name}", root, name)
+    found = _lab_objects(client, root, name)
     containers = [thing for kind, thing, _tags in found if kind == "container"]
     with ThreadPoolExecutor(max_workers=4) as pool:
         list(pool.map(lambda thing: _remove("container", thing), containers))
@@ -168,9 +170,9 @@ def _remove_from_engine(client: Any, root: Path, name: str) -> int:
 
 
 def _remove_orphans(client: Any, root: Path, name: str) -> None:
-    """Remove a lab of this name whose state directory is gone: nobody has the keys to it any more."""
-    owners = {tags.get(LABEL_ROOT, "") for _kind, _thing, tags in _lab_objects(client, name)}
-    if any(owner != str(root) and not Path(owner).exists() for owner in owners):
+    """Remove a lab of this name whose state directory is gone."""
+    owners = {tags.get(LABEL_ROOT, "") for _kind, _thing, tags in _lab_objects(client, root, name)}
+    if owners - {str(root)}:
         say(f"lab {name!r}: removing one whose state directory is gone")
         _remove_from_engine(client, root, name)
 
@@ -198,8 +200,7 @@ def _labs_in_engine(client: Any, root: Path) -> set[str]:
     found = [each.labels for each in client.containers.list(all=True, filters=filters, ignore_removed=True)]
     found += [each.attrs["Labels"] for each in client.volumes.list(filters=filters)]
     found += [each.attrs["Labels"] for each in client.networks.list(filters=filters)]
-    mine = [tags for tags in found if tags[LABEL_ROOT] == str(root) or not Path(tags[LABEL_ROOT]).exists()]
-    return {tags[LABEL_LAB] for tags in mine} - {""}
+    return {tags[LABEL_LAB] for tags in found if owned(tags, root)} - {""}
 
 
 def down_all(root: Path) -> None:
@@ -256,18 +257,28 @@ def status(root: Path) -> bool:
 
 def _status(client: Any, root: Path, name: str) -> bool:
     state = LabState.load(root, name)
-    place = ensure_network(client, root, name) if network_exists(client, name) else None
+    place = ensure_network(client, root, name) if network_exists(client, root, name) else None
     if place is None:
-        say(f"{network_name(name)}: missing")
+        say(f"{network_name(root, name)}: missing")
         return False
     credentials = _credentials(state)
     good = True
     for index, host in enumerate(state.hosts):
         at = address(place, _FIRST_HOST + index)
-        good &= _line(client, name, host.name, f"{host.suite}, {at}", partial(_host_answers, at, credentials))
+        good &= _line(
+            client,
+            container_name(root, name, host.name),
+            f"{host.suite}, {at}",
+            partial(_host_answers, at, credentials),
+        )
     for index, service in enumerate(SERVICES):
         at = address(place, _FIRST_SERVICE + index)
-        good &= _line(client, name, service, at, partial(_service_answers, service, at, credentials, state.password))
+        good &= _line(
+            client,
+            container_name(root, name, service),
+            at,
+            partial(_service_answers, service, at, credentials, state.password),
+        )
     return good
 
 
@@ -280,9 +291,8 @@ def _service_answers(service: str, at: str, credentials: Credentials, password: 
     return "answers" if healthy(service, at, credentials, password) else ""
 
 
-def _line(client: Any, lab: str, member: str, text: str, probe: Callable[[], str]) -> bool:
-    """Print a member's line; return whether it runs and answers."""
-    name = container_name(lab, member)
+def _line(client: Any, name: str, text: str, probe: Callable[[], str]) -> bool:
+    """Print the line of one container; return whether it runs and answers."""
     container = find(client, name)
     if container is None or container.status != "running":
         say(f"{name}: {text}, {container.status if container else 'missing'}")

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
 PREFIX = "voltainer-lab-"
 
@@ -70,9 +72,13 @@ def merge_hosts(existing: list[Host], wanted: list[Host]) -> list[Host]:
     return list(merged.values())
 
 
-def container_name(lab: str, member: str) -> str:
-    return f"{PREFIX}{lab}-{member}"
+def network_name(root: Path, lab: str) -> str:
+    """Return the name of a lab's network, which its containers' names begin with.
+
+    It tells checkouts apart: each may have a lab of the same name in one engine.
+    """
+    return f"{PREFIX}{lab}-{hashlib.sha256(str(root).encode()).hexdigest()[:6]}"
 
 
-def network_name(lab: str) -> str:
-    return f"{PREFIX}{lab}"
+def container_name(root: Path, lab: str, member: str) -> str:
+    return f"{network_name(root, lab)}-{member}"

@@ -19,7 +19,7 @@ from . import array, plugin
 from .containers import execute, make_host_config
 from .files import PutFile, pack, shipped
 from .hosts import HOST_CONFIG
-from .names import LABEL_LAB, LABEL_ROLE, LABEL_ROOT, PREFIX, LabError
+from .names import LABEL_LAB, LABEL_ROLE, LABEL_ROOT, LabError, container_name
 from .outer import connect
 from .recipes import Recipe
 from .report import step
@@ -81,8 +81,8 @@ def ensure_content(client: Any, root: Path, services: Recipe, host: Recipe) -> P
     remove_leftovers(client, root)
     with step("packing plugins and pushing them to a registry"):
         try:
-            registry = _start_registry(client, root, target.stem, services)
-            engine = _start_engine(client, root, target.stem, host, registry.name)
+            registry = _start_registry(client, root, services)
+            engine = _start_engine(client, root, host, registry.name)
             _push(engine)
             _save(registry, target)
         finally:
@@ -101,11 +101,11 @@ def remove_leftovers(client: Any, root: Path) -> None:
         container.remove(force=True, v=True)
 
 
-def _start_registry(client: Any, root: Path, stem: str, services: Recipe) -> Any:
+def _start_registry(client: Any, root: Path, services: Recipe) -> Any:
     container = client.containers.create(
         services.reference,
         ["docker-registry", "serve", "/etc/lab/registry.yml"],
-        name=f"{PREFIX}seed-{stem}",
+        name=container_name(root, "seed", "registry"),
         labels=_labels(root),
         network_mode="none",
         volumes=["/usr/share/lab"],
@@ -115,11 +115,11 @@ def _start_registry(client: Any, root: Path, stem: str, services: Recipe) -> Any
     return container
 
 
-def _start_engine(client: Any, root: Path, stem: str, host: Recipe, registry: str) -> Any:
+def _start_engine(client: Any, root: Path, host: Recipe, registry: str) -> Any:
     created = client.api.create_container(
         host.reference,
         ["sh", "-c", "mount -o remount,rw /sys && exec dockerd --config-file /seed.json"],
-        name=f"{PREFIX}seed-engine-{stem}",
+        name=container_name(root, "seed", "engine"),
         labels=_labels(root),
         volumes=["/var/lib/docker"],
         host_config=make_host_config(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from voltainer_lab.containers import Member, check_owner, labels, make_host_config
+from voltainer_lab.containers import Member, check_owner, labels, make_host_config, owned
 from voltainer_lab.files import PutFile
 from voltainer_lab.names import LabError
 
@@ -50,6 +50,13 @@ def test_other_peoples_things_are_not_touched(tmp_path: Path) -> None:
         check_owner(mine, "container x", tmp_path, "other")
     with pytest.raises(LabError, match="belongs to the lab"):
         check_owner(mine, "container x", tmp_path / "elsewhere", "lab")
+
+
+def test_a_lab_of_another_checkout_is_not_ones_own(tmp_path: Path) -> None:
+    tags = labels(tmp_path, "lab", "host")
+    assert owned(tags, tmp_path)
+    assert not owned(tags, tmp_path / "elsewhere")
+    assert owned(labels(tmp_path / "gone", "lab", "host"), tmp_path)
 
 
 def test_what_nobody_owns_any_more_may_go(tmp_path: Path) -> None:

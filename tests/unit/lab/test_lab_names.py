@@ -3,8 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
-from voltainer_lab.names import Host, LabError, merge_hosts, parse_host, parse_lab_name
+from voltainer_lab.names import Host, LabError, container_name, merge_hosts, parse_host, parse_lab_name
 
 
 @pytest.mark.parametrize(
@@ -45,3 +47,11 @@ def test_hosts_that_exist_keep_their_place() -> None:
 def test_a_host_cannot_change_its_suite() -> None:
     with pytest.raises(LabError, match="host a is sid and cannot become trixie"):
         merge_hosts([Host("a", "sid")], [Host("a", "trixie")])
+
+
+def test_checkouts_may_have_labs_of_one_name() -> None:
+    one, other = (container_name(Path(root), "lab", "host1") for root in ("/srv/one/.lab", "/srv/other/.lab"))
+    assert one != other
+    assert {one[:14], other[:14]} == {"voltainer-lab-"}
+    assert one == container_name(Path("/srv/one/.lab"), "lab", "host1")
+    assert one.endswith("-host1")
