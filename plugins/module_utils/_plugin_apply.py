@@ -68,6 +68,8 @@ _GOES_ON = (
 
 # How long between two looks whether a driver answers.
 _PAUSE_SECONDS = 0.5
+# How long a driver may take to list its volumes again once it answers.
+_KNOWS_SECONDS = 5
 
 
 @dataclass
@@ -77,7 +79,8 @@ class Change:
     `sources` are the defaults of the mounts and devices of the version that was tried. `uncertain` says that nobody
     knows whether the engine goes on with the upgrade. `stopped` says that the plugin did not run for a while, so that
     it may have read new config files, `kept` are the backups that were made, `canary` is what came of the test,
-    `behind` the note that it runs on with old files. `back` is what it was brought back from.
+    `behind` the note that it runs on with old files. `came_up` says that it answered after it was enabled, `forgot`
+    that it then did not know volumes that it had before. `back` is what it was brought back from.
     """
 
     engine: PluginEngine
@@ -94,6 +97,8 @@ class Change:
     kept: tuple[str, ...] = ()
     behind: str = ""
     canary: Mapping[str, Any] | None = None
+    came_up: bool = False
+    forgot: bool = False
     back: str = ""
 
     @property
@@ -201,6 +206,8 @@ def _unnote(change: Change, step: Step) -> None:
     # A look for a volume that is not there asks all drivers, and one may hang.
     if note is not None and (change.noted or change.found.note):
         change.engine.remove_volume(note.volume)
+        if change.wanted.state_files:
+            _state().forget(change.wanted.state_files)
 
 
 def _write(change: Change, step: Step) -> None:
@@ -235,6 +242,13 @@ def _host_files() -> Any:
     from ansible_collections.voltainer.volumes.plugins.module_utils import _host_files as files  # noqa: PLC0415
 
     return files
+
+
+def _state() -> Any:
+    # Loaded only where the plugin has such files.
+    from ansible_collections.voltainer.volumes.plugins.module_utils import _plugin_state as state  # noqa: PLC0415
+
+    return state
 
 
 def _canary(change: Change, _step: Step) -> None:
@@ -290,6 +304,10 @@ def _remove_trial(change: Change, note: Note) -> None:
 
 
 def _disable(change: Change, _step: Step) -> None:
+    found = change.found
+    if change.wanted.state_files and (change.noted or found.note):
+        # Where the plugin has forgotten volumes since a task that was killed, what that one kept is better.
+        _state().keep(change.wanted.state_files, anew=set(_start(change).volumes) <= set(found.volumes))
     _stop(change)
     change.stopped = True
 
@@ -372,11 +390,45 @@ def _enable(change: Change, _step: Step) -> None:
     engine, wanted = change.engine, change.wanted
     plugin = _there(change, "enable")
     change.stopped = True
+    if change.found.note and wanted.state_files:
+        # What a task kept that was killed: the plugin may have forgotten its volumes since.
+        _state().bring_back(wanted.state_files)
     with _with_last_words(change, plugin):
         engine.enable_plugin(change.name, wanted.enable_timeout)
         # A CSI driver only answers the swarm.
         if wanted.wait_ready and plugin.lists_volumes:
             _wait_ready(engine, change.name, wanted.wait_ready)
+    change.came_up = True
+
+
+def _know(change: Change, _step: Step) -> None:
+    forgotten = _forgotten(change)
+    if not forgotten:
+        return
+    why = f"it no longer knows volumes that it had before: {', '.join(forgotten)}"
+    if change.wanted.force:
+        change.warnings += (f"The plugin '{change.name}' was changed, and {why}",)
+        return
+    change.forgot = True
+    with _with_last_words(change, _there(change, "test")):
+        raise EngineError(
+            f"Cannot change the plugin '{change.name}'",
+            why,
+            "Look whether the storage that they are on answers, and check its config file and settings."
+            " 'force: true' goes on without these volumes",
+            forgotten_volumes=forgotten,
+        )
+
+
+def _forgotten(change: Change) -> list[str]:
+    """Return the volumes that the plugin knew before the change and does not list now."""
+    before = set(_start(change).volumes)
+    ends = time.monotonic() + max(change.wanted.wait_ready, _KNOWS_SECONDS)
+    while True:
+        forgotten = before.difference(change.engine.volumes_of(_there(change, "test")))
+        if not forgotten or time.monotonic() > ends:
+            return sorted(forgotten)
+        time.sleep(_PAUSE_SECONDS)
 
 
 @contextmanager
@@ -450,6 +502,7 @@ _STEPS: dict[str, Callable[[Change, Step], None]] = {
     "behind": _behind,
     "write": _write,
     "forget": _forget,
+    "know": _know,
     "canary": _canary,
 }
 
@@ -517,7 +570,8 @@ def _restore(change: Change) -> None:
     now = _downgrade(change, now, start)
     settings = _settings_back(change, now, start)
     runs_on = _runs_on(change, now)
-    stop = now.enabled and (bool(settings) or not start.enabled or (not runs_on and _files_differ(change)))
+    differs = bool(settings) or not start.enabled or (not runs_on and _files_differ(change))
+    stop = now.enabled and (differs or change.forgot)
     if stop:
         _check_still_unmounted(change)
         engine.disable_plugin(change.name, force=True)
@@ -625,6 +679,9 @@ def _look_back(change: Change, now: Plugin, start: Note) -> Reference | None:
 
 
 def _enable_again(change: Change, *, emptied: bool) -> None:
+    # One that came up with all its volumes knows those best that were made since.
+    if change.wanted.state_files and (change.forgot or not change.came_up):
+        _state().bring_back(change.wanted.state_files)
     try:
         change.engine.enable_plugin(change.name, change.wanted.enable_timeout)
     except EngineError as exc:
@@ -633,6 +690,21 @@ def _enable_again(change: Change, *, emptied: bool) -> None:
         why = f"{exc.why} ({NO_EMPTY_ARGS})"
         way_out = "Set arguments that the plugin takes, or remove and install it"
         raise EngineError(exc.what, why, way_out, status=exc.status) from exc
+    _check_known(change)
+
+
+def _check_known(change: Change) -> None:
+    """Raise EngineError where the plugin is as it was before, but for volumes that it has forgotten."""
+    if not _start(change).volumes:
+        return
+    forgotten = _forgotten(change)
+    if forgotten and not change.wanted.force:
+        raise EngineError(
+            f"Cannot bring back the plugin '{change.name}' with all its volumes",
+            f"it no longer knows {', '.join(forgotten)}",
+            "The storage may still have them: look there, and create them again with the options they had."
+            " Containers that are started before may get new, empty volumes under these names",
+        )
 
 
 def _there(change: Change, verb: str) -> Plugin:

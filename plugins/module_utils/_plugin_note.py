@@ -34,7 +34,8 @@ class Note:
     """What the plugin was before its change. No secrets: the engine keeps variables and arguments through an upgrade.
 
     `mounts` are the sources of its mounts by the keys of settings: those an upgrade puts back to their defaults.
-    `backups` are the files that keep what its config files were, by their paths; "" where there was no file.
+    `backups` are the files that keep what its config files were, by their paths; "" where there was no file. `volumes`
+    are the names of those it knew.
     """
 
     plugin_id: str
@@ -44,6 +45,7 @@ class Note:
     digest: str | None = None
     mounts: Mapping[str, str] = field(default_factory=dict)
     backups: Mapping[str, str] = field(default_factory=dict)
+    volumes: tuple[str, ...] = ()
 
     @property
     def volume(self) -> str:
@@ -87,10 +89,24 @@ class Behind:
         return {PLUGIN_CHANGE: json.dumps(asdict(self), sort_keys=True), PROTECTED: "true"}
 
 
-def note_of(plugin: Plugin, installed: Installed, backups: Mapping[str, str] | None = None) -> Note:
-    """Return the note of what the plugin is now, and its config files are."""
+def note_of(
+    plugin: Plugin,
+    installed: Installed,
+    backups: Mapping[str, str] | None = None,
+    volumes: Iterable[str] = (),
+) -> Note:
+    """Return the note of what the plugin is now, and its config files are, and of the volumes that it knows."""
     mounts = {one.key: one.current or "" for one in catalog(plugin.raw).values() if one.kind == "mount"}
-    return Note(plugin.id, plugin.name, plugin.enabled, plugin.reference, installed.digest, mounts, dict(backups or {}))
+    return Note(
+        plugin.id,
+        plugin.name,
+        plugin.enabled,
+        plugin.reference,
+        installed.digest,
+        mounts,
+        dict(backups or {}),
+        tuple(volumes),
+    )
 
 
 def read_behind(volumes: Iterable[Volume], name: str) -> tuple[Behind, ...]:
@@ -132,6 +148,7 @@ def _read(text: str | None) -> Note | None:
             None if digest is None else str(digest),
             mounts,
             _texts(record.get("backups", {})),
+            tuple(str(name) for name in record.get("volumes", [])),
         )
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None

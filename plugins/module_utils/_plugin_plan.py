@@ -88,7 +88,7 @@ class PluginFound:
         """What the plugin was before its change: also before one that was killed on the way."""
         if self.plugin is None:
             return None
-        return self.note or note_of(self.plugin, self.installed, self.backups)
+        return self.note or note_of(self.plugin, self.installed, self.backups, self.volumes)
 
 
 def asks_registry(wanted: PluginWanted, found: PluginFound) -> bool:
@@ -286,6 +286,8 @@ def _plan_change(wanted: PluginWanted, plugin: Plugin, found: PluginFound) -> Pl
         before["privileges"] = [privilege.as_result() for privilege in had]
         after["reference"] = wanted.remote.recorded
         after["privileges"] = [privilege.as_result() for privilege in from_engine(found.offered)]
+    if stop and enabled and found.not_listed:
+        warnings += (_not_listed_warning(plugin, found),)
     noted = found.note is None and (upgrade or (stop and enabled))
     starts = enabled and (stop or not plugin.enabled)
     steps = (
@@ -293,9 +295,9 @@ def _plan_change(wanted: PluginWanted, plugin: Plugin, found: PluginFound) -> Pl
         *_behind_steps(plugin, found, deferred=bool(deferred)),
         *_file_steps("write", found),
         *_set_steps(wanted, changes, again=upgrade),
-        *_enable_steps(wanted, starts),
+        *_enable_steps(wanted, starts, known=found.start.volumes if found.start else ()),
         # Who was killed may have been so before its canary.
-        *(_canary_steps(wanted) if enabled and not starts and found.note else ()),
+        *(_test_steps(wanted, found.note.volumes) if enabled and not starts and found.note else ()),
         *_unnote_steps(
             noted or found.note is not None or (bool(found.behind) and not deferred), settled=not found.unread
         ),
@@ -325,6 +327,13 @@ def _deferred_warning(plugin: Plugin, deferred: Iterable[str]) -> str:
     return (
         f"The plugin '{plugin.name}' runs on as it was started. It does not know yet: {'; '.join(deferred)}. Config"
         " files it reads at its next start, settings change only in a task with 'on_change: restart'"
+    )
+
+
+def _not_listed_warning(plugin: Plugin, found: PluginFound) -> str:
+    return (
+        f"The plugin '{plugin.name}' did not tell which volumes it has, so it was not compared whether it still knows"
+        f" them after the change: {found.not_listed}"
     )
 
 
@@ -434,12 +443,18 @@ def _set_steps(wanted: PluginWanted, settings: Mapping[str, str], *, again: bool
     return (Step("set", words, {"settings": dict(settings)}),)
 
 
-def _enable_steps(wanted: PluginWanted, enable: bool) -> tuple[Step, ...]:
+def _enable_steps(wanted: PluginWanted, enable: bool, *, known: tuple[str, ...] = ()) -> tuple[Step, ...]:
     if not enable:
         return ()
     words = f"Enable the plugin '{wanted.alias}'"
     ready = f", and wait until it lists its volumes, {wanted.wait_ready} s at most" if wanted.wait_ready else ""
-    return (Step("enable", f"{words}{ready}"), *_canary_steps(wanted))
+    return (Step("enable", f"{words}{ready}"), *_test_steps(wanted, known))
+
+
+def _test_steps(wanted: PluginWanted, known: tuple[str, ...]) -> tuple[Step, ...]:
+    knows = Step("know", f"See that the plugin '{wanted.alias}' still knows its volumes ({len(known)})")
+    # A driver that has lost its volumes may write that down as soon as it creates another.
+    return (*((knows,) if known else ()), *_canary_steps(wanted))
 
 
 def _canary_steps(wanted: PluginWanted) -> tuple[Step, ...]:

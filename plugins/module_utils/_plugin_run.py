@@ -26,6 +26,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_plan imp
     PluginFound,
     asks_registry,
     check_identity,
+    enabled_after,
     is_upgrade,
     plan_plugin,
     restarts_for,
@@ -141,12 +142,14 @@ def observe_plugin(engine: PluginEngine, wanted: PluginWanted, plugin: Plugin | 
         found = replace(found, offered=offered, no_way_back=_no_way_back(engine, wanted, found))
     if not stops(wanted, found):
         return found
-    if wanted.state == "absent":
-        found = _look_for_volumes(engine, plugin, found)
+    if wanted.state == "absent" or enabled_after(wanted, found):
+        found = _look_for_volumes(engine, wanted, plugin, found)
     return replace(found, uses=engine.users_of_driver(plugin.name))
 
 
-def _look_for_volumes(engine: PluginEngine, plugin: Plugin, found: PluginFound) -> PluginFound:
+def _look_for_volumes(engine: PluginEngine, wanted: PluginWanted, plugin: Plugin, found: PluginFound) -> PluginFound:
+    if wanted.state != "absent" and not plugin.lists_volumes:
+        return found
     try:
         return replace(found, volumes=engine.volumes_of(plugin))
     except EngineError as exc:

@@ -58,6 +58,7 @@ class PluginWanted:
     config_files: tuple[ConfigFile, ...] = ()
     on_change: OnChange = "restart"
     canary: Canary | None = None
+    state_files: tuple[str, ...] = ()
 
 
 def parse_plugin(params: Mapping[str, Any]) -> PluginWanted:
@@ -86,6 +87,7 @@ def parse_plugin(params: Mapping[str, Any]) -> PluginWanted:
         config_files=_config_files(params),
         on_change=params["on_change"],
         canary=_canary(params["canary_options"]) if params["canary"] else None,
+        state_files=tuple(params["state_files"]),
     )
     if wanted.confirmed not in {None, wanted.alias}:
         raise InvalidInputError(

@@ -112,6 +112,8 @@ options:
     description:
       - Whether the plugin may be stopped while running containers have its volumes mounted. They lose them, on most
         storage until they are started again.
+      - A plugin that no longer knows volumes after a change which it knew before is then only warned of, and the change
+        stays.
       - Together with O(confirm), a plugin that has volumes may be removed.
     type: bool
     default: false
@@ -234,6 +236,17 @@ options:
       - No image is pulled, and no container is started. A CSI driver is not tested.
     type: bool
     default: false
+  state_files:
+    description:
+      - The files on this host in which the plugin keeps which volumes it has, absolute paths. One that is missing is
+        left out.
+      - They are kept aside before the plugin is stopped for a change, and come back where the change is taken back.
+        Some plugins forget volumes when they start with a config file that does not lead to these; rclone does.
+      - Whatever is given here, a change is taken back where the plugin does not list a volume afterwards that it listed
+        before, unless there is O(force=true).
+    type: list
+    elements: path
+    default: []
   canary_options:
     description:
       - What the driver needs to create the volume of the O(canary), such as C(size).
@@ -385,6 +398,12 @@ canary_step:
   returned: when the canary failed
   type: str
   sample: create the volume
+forgotten_volumes:
+  description: The volumes that the plugin knew before the change and not after it.
+  returned: when the change was taken back for that
+  type: list
+  elements: str
+  sample: [reports]
 diff:
   description: The plugin and its config files before and after, secret settings and all contents hidden.
   returned: success
@@ -463,6 +482,7 @@ def main():
             "on_change": {"type": "str", "choices": ["restart", "fail", "defer"], "default": "restart"},
             "canary": {"type": "bool", "default": False},
             "canary_options": {"type": "dict", "no_log": True},
+            "state_files": {"type": "list", "elements": "path", "default": []},
         },
         parse_plugin,
         converge_plugin,

@@ -86,6 +86,7 @@ FORM = closed(
         "type": "array",
         "items": closed(["path"], path=PATH, mode={"type": "string", "pattern": "^0[0-7]{3}$"}),
     },
+    state_files={**TEXTS, "items": PATH},
     packages=BY_DISTRIBUTION,
     kernel_modules=TEXTS,
     services=BY_DISTRIBUTION,

@@ -41,6 +41,7 @@ PARAMS = {
     "on_change": "restart",
     "canary": False,
     "canary_options": None,
+    "state_files": [],
 }
 VOLUME = {"Name": "reports", "Driver": "rclone:latest", "Options": {}, "Labels": {}}
 

@@ -335,6 +335,6 @@ def test_a_task_killed_before_its_canary_is_finished_with_one():
     del engine.import_empty_image
     assert NOTE in engine.volumes_by_name
     outcome = converge(engine, canary=True, settings={"args": "-v"})
-    assert verbs(outcome) == ["canary", "unnote"]
+    assert verbs(outcome) == ["know", "canary", "unnote"]
     assert outcome.values["canary"] is not None
     assert left(engine) == []

@@ -35,8 +35,8 @@ OLD, NEW = {"array": "a", "APIToken": "s3cret-old"}, {"array": "b", "APIToken": 
 NAME = "rclone:latest"
 KEYS = "changed: array, APIToken"
 CHANGE = "voltainer.volumes.plugin-change"
-UPGRADE = ["note", "try", "disable", "upgrade", "write", "set", "enable", "unnote"]
-RESTART = ["note", "disable", "write", "enable", "unnote"]
+UPGRADE = ["note", "try", "disable", "upgrade", "write", "set", "enable", "know", "unnote"]
+RESTART = ["note", "disable", "write", "enable", "know", "unnote"]
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
 
 
@@ -111,7 +111,7 @@ MERGED = {"file": {"strategy": "merge"}}
     [
         (True, NEW, {"state": "enabled"}, RESTART),
         (True, NEW, {"state": "present"}, RESTART),
-        (True, NEW, {"settings": {"args": "-v"}}, ["note", "disable", "write", "set", "enable", "unnote"]),
+        (True, NEW, {"settings": {"args": "-v"}}, ["note", "disable", "write", "set", "enable", "know", "unnote"]),
         (True, NEW, {"remote": NEXT}, UPGRADE),
         (True, NEW, {"remote": NEXT, "on_change": "defer"}, UPGRADE),
         (True, NEW, {"remote": NEXT, "on_change": "fail"}, UPGRADE),
@@ -138,7 +138,7 @@ MERGED = {"file": {"strategy": "merge"}}
         (True, {"array": "b"}, MERGED, RESTART),
         (True, {**OLD, "APIToken": "x"}, {"file": {"strategy": "merge", "initial": ["APIToken"]}}, []),
         (True, {"new": 1}, {"file": {"strategy": "merge", "initial": ["new"]}}, RESTART),
-        (True, NEW, {"state": "enabled", "canary": True}, ["note", "disable", "write", "enable", "canary", "unnote"]),
+        (True, NEW, {"canary": True}, ["note", "disable", "write", "enable", "know", "canary", "unnote"]),
         (True, OLD, {"canary": True}, []),
     ],
 )  # fmt: skip
@@ -766,7 +766,7 @@ def test_a_deferred_change_is_written_noted_and_told_until_the_plugin_was_restar
     with pytest.raises(RefusedError, match="Cannot change the config files of the plugin"):
         change(engine, path)
     engine.containers = []
-    assert verbs(change(engine, path)) == ["note", "disable", "enable", "unnote"]
+    assert verbs(change(engine, path)) == ["note", "disable", "enable", "know", "unnote"]
     assert engine.knows == text(NEW)
     assert none_left(engine)
     assert verbs(change(engine, path)) == []
@@ -776,7 +776,7 @@ def test_a_deferred_change_is_written_noted_and_told_until_the_plugin_was_restar
 def test_a_task_without_the_file_restarts_for_it_too(path):
     engine = engine_at(path)
     change(engine, path, on_change="defer")
-    assert verbs(converge(engine)) == ["note", "disable", "enable", "unnote"]
+    assert verbs(converge(engine)) == ["note", "disable", "enable", "know", "unnote"]
     assert engine.knows == text(NEW)
     assert none_left(engine)
 
@@ -804,7 +804,7 @@ def test_where_nobody_can_tell_when_it_was_started_it_is_restarted(path):
     engine.is_here = False
     change(engine, path, on_change="defer")
     engine.restart()
-    assert verbs(change(engine, path, check_mode=True)) == ["note", "disable", "enable", "unnote"]
+    assert verbs(change(engine, path, check_mode=True)) == ["note", "disable", "enable", "know", "unnote"]
 
 
 def test_several_deferred_changes_and_then_a_restart(path):
@@ -821,7 +821,7 @@ def test_several_deferred_changes_and_then_a_restart(path):
     assert len(behind(engine)) == 3
     # What the plugin runs with is what is kept, however often a file changed meanwhile.
     assert sorted(beside(path)) == sorted([text(OLD), text(OLD), text(NEW)])
-    assert verbs(converge(engine, config_files=both)) == ["note", "disable", "enable", "unnote"]
+    assert verbs(converge(engine, config_files=both)) == ["note", "disable", "enable", "know", "unnote"]
     assert engine.knows == text(third)
     assert none_left(engine)
 
@@ -864,7 +864,7 @@ def test_where_what_the_plugin_runs_with_was_not_kept_it_is_restarted(path):
     change(engine, path, on_change="defer")
     for kept in path.parent.glob(f"{path.name}.*~"):
         kept.unlink()
-    assert verbs(change(engine, path)) == ["note", "disable", "enable", "unnote"]
+    assert verbs(change(engine, path)) == ["note", "disable", "enable", "know", "unnote"]
     assert (engine.knows, none_left(engine)) == (text(NEW), True)
 
 
@@ -887,7 +887,7 @@ def test_a_deferred_change_leaves_settings_alone_and_tells(path):
     assert verbs(outcome) == []
     assert outcome.values["deferred"][0] == "settings: RCLONE_VERBOSE"
     outcome = change(engine, path, settings={"RCLONE_VERBOSE": "3"})
-    assert verbs(outcome) == ["note", "disable", "set", "enable", "unnote"]
+    assert verbs(outcome) == ["note", "disable", "set", "enable", "know", "unnote"]
     assert settings_of(engine)["RCLONE_VERBOSE"] == "3"
     assert none_left(engine)
 
@@ -942,7 +942,7 @@ def test_a_note_of_a_killed_restart_is_removed_by_a_task_that_defers_and_what_is
     with pytest.raises(KilledError):
         change(engine, path)
     outcome = change(engine, path, on_change="defer")
-    assert verbs(outcome) == ["unnote"]
+    assert verbs(outcome) == ["know", "unnote"]
     assert NOTE not in engine.volumes_by_name
     assert len(behind(engine)) == 1
     assert outcome.values["deferred"]

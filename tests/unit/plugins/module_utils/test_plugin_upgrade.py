@@ -26,7 +26,7 @@ NEXT = REMOTE.replace(":1.0", ":1.1")
 NEXT_DIGEST = "sha256:" + "2" * 64
 PINNED = f"{REMOTE.rpartition(':')[0]}@{NEXT_DIGEST}"
 NOTE = "voltainer-plugin-change.5f1c"
-STEPS = ["note", "try", "disable", "upgrade", "set", "enable", "unnote"]
+STEPS = ["note", "try", "disable", "upgrade", "set", "enable", "know", "unnote"]
 
 
 def next_version(**changes):
@@ -176,7 +176,7 @@ def test_settings_of_the_task_win_over_those_kept_and_exact_ones_leave_none():
 def test_exact_settings_without_an_upgrade():
     engine = engine_with()
     outcome = converge(engine, settings={"API_TOKEN": "s3cret"}, settings_exact=True)
-    assert verbs(outcome) == ["note", "disable", "set", "enable", "unnote"]
+    assert verbs(outcome) == ["note", "disable", "set", "enable", "know", "unnote"]
     assert settings_of(engine).items() >= {"RCLONE_VERBOSE": "0", "API_TOKEN": "s3cret"}.items()
     assert settings_of(engine)["config"] == RCLONE["Config"]["Mounts"][0]["Source"]
     assert verbs(converge(engine, settings={"API_TOKEN": "s3cret"}, settings_exact=True)) == []
@@ -665,7 +665,7 @@ def test_the_words_of_the_other_module_take_the_local_name_for_the_reference(sta
 def test_a_setting_without_a_value_is_empty_in_the_words_of_the_other_module():
     engine = engine_with()
     drop_in = {"remote": None, "plugin_name": REMOTE, "privileges": None, "settings": {"API_TOKEN": None}}
-    assert verbs(converge(engine, **drop_in)) == ["note", "disable", "set", "enable", "unnote"]
+    assert verbs(converge(engine, **drop_in)) == ["note", "disable", "set", "enable", "know", "unnote"]
     assert settings_of(engine)["API_TOKEN"] == ""
     assert verbs(converge(engine, **drop_in)) == []
 
