@@ -72,6 +72,41 @@ def look(path: str) -> FileState:
             return FileState(stream.read(), stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid)
 
 
+def look_at(path: str) -> FileState:
+    """Return the file under `path` itself. Raises VolumesError where that is anything else, a link included."""
+    with _told(f"Cannot read the file '{path}'"):
+        try:
+            # Not following, and not waiting for the writer of a fifo.
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except (FileNotFoundError, NotADirectoryError):
+            return FileState()
+        except OSError as exc:
+            if exc.errno != errno.ELOOP:
+                raise
+            raise _no_file(path, "a link stands there") from exc
+        with os.fdopen(descriptor, "rb") as stream:
+            found = os.fstat(stream.fileno())
+            if not stat.S_ISREG(found.st_mode):
+                raise _no_file(path, "a folder stands there" if stat.S_ISDIR(found.st_mode) else "it is no file")
+            return FileState(stream.read(), stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid)
+
+
+def _no_file(path: str, why: str) -> VolumesError:
+    return VolumesError(f"Cannot use the file '{path}'", why, "Look what is in it")
+
+
+def replace_file(path: str, state: FileState) -> None:
+    """Put a file with this state under `path` itself, in the place of whatever stands there. Raises VolumesError."""
+    with _told(f"Cannot write the file '{path}'"):
+        _replace(path, state, _temporary(path))
+
+
+def discard(path: str) -> None:
+    """Remove what stands under `path` itself, if anything does. Raises VolumesError."""
+    with _told(f"Cannot remove the file '{path}'"):
+        _unlink(path)
+
+
 def write(path: str, state: FileState, directory_mode: int = 0o700) -> None:
     """Bring the file under `path` to `state`, or remove it; missing folders are made. Raises VolumesError."""
     target = os.path.realpath(path)

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from http import HTTPStatus
@@ -56,7 +56,8 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._settings import
     not_brought_along,
     sources_of,
 )
-from ansible_collections.voltainer.volumes.plugins.module_utils._volume import LOCAL
+from ansible_collections.voltainer.volumes.plugins.module_utils._usage import Use
+from ansible_collections.voltainer.volumes.plugins.module_utils._volume import CANARY_PREFIX, LOCAL
 
 if TYPE_CHECKING:
     from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_config import FileFound
@@ -70,6 +71,8 @@ _GOES_ON = (
 _PAUSE_SECONDS = 0.5
 # How long a driver may take to list its volumes again once it answers.
 _KNOWS_SECONDS = 5
+# How long it has for one list at least.
+_LIST_SECONDS = 10
 
 
 @dataclass
@@ -79,8 +82,9 @@ class Change:
     `sources` are the defaults of the mounts and devices of the version that was tried. `uncertain` says that nobody
     knows whether the engine goes on with the upgrade. `stopped` says that the plugin did not run for a while, so that
     it may have read new config files, `kept` are the backups that were made, `canary` is what came of the test,
-    `behind` the note that it runs on with old files. `came_up` says that it answered after it was enabled, `forgot`
-    that it then did not know volumes that it had before. `back` is what it was brought back from.
+    `behind` the note that it runs on with old files. `known` are the volumes that it knew right before it was
+    stopped, None where that is not known; `kept` says that its state files were kept then, and `came_up` that it
+    answered after it was enabled. `back` is what it was brought back from.
     """
 
     engine: PluginEngine
@@ -97,8 +101,9 @@ class Change:
     kept: tuple[str, ...] = ()
     behind: str = ""
     canary: Mapping[str, Any] | None = None
+    known: frozenset[str] | None = None
+    kept_state: bool = False
     came_up: bool = False
-    forgot: bool = False
     back: str = ""
 
     @property
@@ -128,6 +133,12 @@ def apply_plugin(change: Change, plan: Plan) -> None:
     for step in plan.steps:
         if step.verb == "forget":
             _apply(change, step)
+    _forget_state(change)
+
+
+def _forget_state(change: Change) -> None:
+    if change.wanted.state_files and (change.kept_state or change.found.note or change.wanted.state == "absent"):
+        _state().forget(change.wanted.state_files)
 
 
 def _forget_old_backups(change: Change, plan: Plan) -> None:
@@ -206,8 +217,6 @@ def _unnote(change: Change, step: Step) -> None:
     # A look for a volume that is not there asks all drivers, and one may hang.
     if note is not None and (change.noted or change.found.note):
         change.engine.remove_volume(note.volume)
-        if change.wanted.state_files:
-            _state().forget(change.wanted.state_files)
 
 
 def _write(change: Change, step: Step) -> None:
@@ -304,12 +313,45 @@ def _remove_trial(change: Change, note: Note) -> None:
 
 
 def _disable(change: Change, _step: Step) -> None:
-    found = change.found
-    if change.wanted.state_files and (change.noted or found.note):
-        # Where the plugin has forgotten volumes since a task that was killed, what that one kept is better.
-        _state().keep(change.wanted.state_files, anew=set(_start(change).volumes) <= set(found.volumes))
+    if change.noted or change.found.note:
+        _remember(change)
     _stop(change)
     change.stopped = True
+
+
+def _remember(change: Change) -> None:
+    """Remember which volumes the plugin knows, and keep the files in which it keeps them, before it is stopped."""
+    note, files = change.found.note, change.wanted.state_files
+    change.known = _listed(change)
+    # What a task kept that was killed is better where the plugin has only forgotten volumes since, and nobody knows
+    # which one is where it does not tell.
+    only_forgot = note is not None and (change.known is None or change.known < set(note.volumes))
+    if files and not (only_forgot and _state().has_kept(files)):
+        _state().keep(files)
+        change.kept_state = True
+
+
+def _listed(change: Change) -> frozenset[str] | None:
+    """Return the names of the volumes that the plugin lists, or None where it does not tell."""
+    plugin = _there(change, "look at")
+    if not plugin.enabled or not plugin.lists_volumes:
+        return None
+    try:
+        return frozenset(names_known(change.engine.volumes_of(plugin, seconds=seconds_to_list(change.wanted))))
+    except EngineUnreachableError:
+        raise
+    except EngineError:
+        return None
+
+
+def names_known(names: Iterable[str]) -> tuple[str, ...]:
+    """Return the names of volumes but those of canaries, which come and go, on shared storage those of other nodes."""
+    return tuple(name for name in names if not name.startswith(CANARY_PREFIX))
+
+
+def seconds_to_list(wanted: PluginWanted) -> int:
+    """Return how long a driver has to list its volumes: one that hangs must not hold up the task for minutes."""
+    return max(wanted.wait_ready, _LIST_SECONDS)
 
 
 def _stop(change: Change) -> None:
@@ -324,7 +366,7 @@ def _stop(change: Change) -> None:
             return
         # The engine counts volumes that no container uses, too. The plan made sure that nothing has one mounted; a
         # container that came in between would lose its mount, so look again right before.
-        mounted = [use for use in engine.users_of_driver(change.name) if use.mounted]
+        mounted = _mounted(change)
         if mounted and not wanted.force:
             raise in_use(f"Cannot disable the plugin '{change.name}'", mounted) from exc
         engine.disable_plugin(change.name, force=True)
@@ -390,9 +432,10 @@ def _enable(change: Change, _step: Step) -> None:
     engine, wanted = change.engine, change.wanted
     plugin = _there(change, "enable")
     change.stopped = True
-    if change.found.note and wanted.state_files:
-        # What a task kept that was killed: the plugin may have forgotten its volumes since.
-        _state().bring_back(wanted.state_files)
+    if wanted.state_files and change.found.plugin and not (change.noted or change.found.note):
+        # One that was disabled may forget its volumes, too.
+        _state().keep(wanted.state_files)
+        change.kept_state = True
     with _with_last_words(change, plugin):
         engine.enable_plugin(change.name, wanted.enable_timeout)
         # A CSI driver only answers the swarm.
@@ -402,32 +445,83 @@ def _enable(change: Change, _step: Step) -> None:
 
 
 def _know(change: Change, _step: Step) -> None:
-    forgotten = _forgotten(change)
-    if not forgotten:
+    before = _known_before(change)
+    listed = _listed_with(change, before)
+    if listed is None:
+        change.warnings += (f"The plugin '{change.name}' does not tell whether it still knows its volumes",)
         return
-    why = f"it no longer knows volumes that it had before: {', '.join(forgotten)}"
+    if _heals(change, before, listed):
+        # What was kept has them. So where they are forgotten again, it is for what the plugin was started with now.
+        change.known, change.kept_state = before, True
+        listed = _healed(change, before)
+    forgotten = before - listed
+    if forgotten and change.found.note and not change.kept_state:
+        change.warnings += (
+            f"A change of the plugin '{change.name}' was ended midway, and since then {_forgotten_words(forgotten)}."
+            " Where they were not removed on purpose, create them again with the options they had",
+        )
+    elif forgotten:
+        _complain(change, forgotten)
+
+
+def _known_before(change: Change) -> frozenset[str]:
+    """Return the volumes that the plugin knew before its change, also one that was killed."""
+    noted = frozenset(change.found.note.volumes if change.found.note else ())
+    return noted if change.known is None or change.known < noted else change.known
+
+
+def _complain(change: Change, forgotten: Iterable[str]) -> None:
+    why = _forgotten_words(forgotten)
     if change.wanted.force:
         change.warnings += (f"The plugin '{change.name}' was changed, and {why}",)
         return
-    change.forgot = True
     with _with_last_words(change, _there(change, "test")):
         raise EngineError(
             f"Cannot change the plugin '{change.name}'",
             why,
             "Look whether the storage that they are on answers, and check its config file and settings."
             " 'force: true' goes on without these volumes",
-            forgotten_volumes=forgotten,
+            forgotten_volumes=sorted(forgotten),
         )
 
 
-def _forgotten(change: Change) -> list[str]:
-    """Return the volumes that the plugin knew before the change and does not list now."""
-    before = set(_start(change).volumes)
+def _heals(change: Change, before: frozenset[str], listed: frozenset[str]) -> bool:
+    """Return whether what a task kept that was killed has the volumes which the plugin has forgotten since.
+
+    Where it lists others, too, or runs for somebody, time has passed, and they may have been removed on purpose.
+    """
+    files = change.wanted.state_files
+    if not files or change.found.note is None or change.kept_state or not listed < before:
+        return False
+    return bool(_state().has_kept(files)) and not _mounted(change)
+
+
+def _healed(change: Change, before: frozenset[str]) -> frozenset[str]:
+    """Start the plugin with what was kept, and return the volumes that it lists then."""
+    change.engine.disable_plugin(change.name, force=True)
+    change.stopped = True
+    _state().bring_back(change.wanted.state_files)
+    change.engine.enable_plugin(change.name, change.wanted.enable_timeout)
+    return _listed_with(change, before) or frozenset()
+
+
+def _forgotten_words(names: Iterable[str]) -> str:
+    return f"it no longer knows volumes that it had before: {', '.join(sorted(names))}"
+
+
+def _mounted(change: Change) -> list[Use]:
+    return [use for use in change.engine.users_of_driver(change.name) if use.mounted]
+
+
+def _listed_with(change: Change, before: frozenset[str]) -> frozenset[str] | None:
+    """Return the volumes that the plugin lists, once these are among them or its time is up; None for no answer."""
+    if not before:
+        return before
     ends = time.monotonic() + max(change.wanted.wait_ready, _KNOWS_SECONDS)
     while True:
-        forgotten = before.difference(change.engine.volumes_of(_there(change, "test")))
-        if not forgotten or time.monotonic() > ends:
-            return sorted(forgotten)
+        listed = _listed(change)
+        if (listed is not None and before <= listed) or time.monotonic() > ends:
+            return listed
         time.sleep(_PAUSE_SECONDS)
 
 
@@ -559,24 +653,23 @@ def _restore(change: Change) -> None:
     engine, start = change.engine, change.found.start
     now = engine.plugin(change.name)
     if start is None:
-        if now is not None:
-            if now.enabled:
-                engine.disable_plugin(change.name, force=True)
-            engine.remove_plugin(change.name)
-        _files_back(change)
+        _uninstall(change, now)
         return
     if now is None:
         raise EngineError(f"Cannot bring back the plugin '{change.name}'", "it is not there any more")
+    forgot = _has_forgotten(change, now)
     now = _downgrade(change, now, start)
     settings = _settings_back(change, now, start)
     runs_on = _runs_on(change, now)
     differs = bool(settings) or not start.enabled or (not runs_on and _files_differ(change))
-    stop = now.enabled and (differs or change.forgot)
+    stop = now.enabled and (differs or forgot)
     if stop:
         _check_still_unmounted(change)
         engine.disable_plugin(change.name, force=True)
     change.stopped = change.stopped or stop or not now.enabled
     _files_back(change, runs_on=runs_on)
+    if forgot:
+        _state().bring_back(change.wanted.state_files)
     if change.behind:
         engine.remove_volume(change.behind)
     if settings:
@@ -585,6 +678,28 @@ def _restore(change: Change) -> None:
         _enable_again(change, emptied=empties_args(settings, now.raw))
     if change.noted or change.found.note:
         _unnote(change, Step("unnote", ""))
+    _forget_state(change)
+
+
+def _uninstall(change: Change, now: Plugin | None) -> None:
+    if now is not None:
+        if now.enabled:
+            change.engine.disable_plugin(change.name, force=True)
+        change.engine.remove_plugin(change.name)
+    _files_back(change)
+
+
+def _has_forgotten(change: Change, now: Plugin) -> bool:
+    """Return whether the state files that this task kept are better than what the plugin has made of them since.
+
+    They are not where it lists volumes that they cannot have.
+    """
+    if not change.kept_state:
+        return False
+    listed = _listed(change) if change.came_up and now.enabled else None
+    if listed is None:
+        return not change.came_up or change.known is None
+    return listed < change.known if change.known is not None else not listed
 
 
 def _runs_on(change: Change, now: Plugin) -> bool:
@@ -597,7 +712,7 @@ def _runs_on(change: Change, now: Plugin) -> bool:
 
 def _check_still_unmounted(change: Change) -> None:
     """Raise RefusedError where this task did not stop the plugin before, and to do so now would harm containers."""
-    mounted = [use for use in change.engine.users_of_driver(change.name) if use.mounted]
+    mounted = _mounted(change)
     if mounted and not change.stopped and not change.wanted.force:
         raise in_use(f"Cannot bring back the plugin '{change.name}'", mounted)
 
@@ -679,9 +794,6 @@ def _look_back(change: Change, now: Plugin, start: Note) -> Reference | None:
 
 
 def _enable_again(change: Change, *, emptied: bool) -> None:
-    # One that came up with all its volumes knows those best that were made since.
-    if change.wanted.state_files and (change.forgot or not change.came_up):
-        _state().bring_back(change.wanted.state_files)
     try:
         change.engine.enable_plugin(change.name, change.wanted.enable_timeout)
     except EngineError as exc:
@@ -695,10 +807,16 @@ def _enable_again(change: Change, *, emptied: bool) -> None:
 
 def _check_known(change: Change) -> None:
     """Raise EngineError where the plugin is as it was before, but for volumes that it has forgotten."""
-    if not _start(change).volumes:
+    before = _known_before(change)
+    listed = _listed_with(change, before)
+    if listed is None:
         return
-    forgotten = _forgotten(change)
-    if forgotten and not change.wanted.force:
+    if _heals(change, before, listed):
+        listed = _healed(change, before)
+    elif change.found.note and not change.kept_state:
+        return
+    forgotten = sorted(before - listed)
+    if forgotten:
         raise EngineError(
             f"Cannot bring back the plugin '{change.name}' with all its volumes",
             f"it no longer knows {', '.join(forgotten)}",

@@ -22,7 +22,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._errors import (
     sentence,
 )
 from ansible_collections.voltainer.volumes.plugins.module_utils._reference import driver_key
-from ansible_collections.voltainer.volumes.plugins.module_utils._volume import CANARY
+from ansible_collections.voltainer.volumes.plugins.module_utils._volume import CANARY, CANARY_PREFIX
 
 _FILE = "voltainer-canary"
 
@@ -165,4 +165,4 @@ def _failed(flight: _Flight, exc: VolumesError, left: VolumesError | None) -> Vo
 
 def _name(engine: ContainerEngine, driver: str) -> str:
     identity = f"{engine.engine_id()} {driver}"
-    return f"voltainer-canary-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
+    return f"{CANARY_PREFIX}{hashlib.sha256(identity.encode()).hexdigest()[:12]}"

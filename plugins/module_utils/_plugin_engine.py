@@ -138,11 +138,14 @@ class PluginEngine(ContainerEngine):
         what = f"Cannot look for the containers that use volumes of '{driver}'"
         return uses_of_driver(self._ask(what, Request("GET", "/containers/json", {"all": 1})), driver)
 
-    def volumes_of(self, plugin: Plugin) -> tuple[str, ...]:
-        """Return the names of the volumes of the plugin. Those of a disabled plugin are not known to anybody."""
+    def volumes_of(self, plugin: Plugin, *, seconds: float | None = None) -> tuple[str, ...]:
+        """Return the names of the volumes of the plugin, which has `seconds` to tell, or as long as for any call of it.
+
+        Those of a disabled plugin are not known to anybody.
+        """
         if not plugin.enabled:
             return ()
-        listing = self.volumes(plugin.name)
+        listing = self.volumes(plugin.name, seconds=seconds)
         if listing.warnings:
             # A driver that fails to list its volumes is a warning beside a list without them (20.10 to 28.5).
             raise EngineError(f"Cannot list the volumes of '{plugin.name}'", "; ".join(listing.warnings))

@@ -286,7 +286,7 @@ def _plan_change(wanted: PluginWanted, plugin: Plugin, found: PluginFound) -> Pl
         before["privileges"] = [privilege.as_result() for privilege in had]
         after["reference"] = wanted.remote.recorded
         after["privileges"] = [privilege.as_result() for privilege in from_engine(found.offered)]
-    if stop and enabled and found.not_listed:
+    if stop and enabled and found.not_listed and not (found.note and found.note.volumes):
         warnings += (_not_listed_warning(plugin, found),)
     noted = found.note is None and (upgrade or (stop and enabled))
     starts = enabled and (stop or not plugin.enabled)

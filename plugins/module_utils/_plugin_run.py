@@ -11,10 +11,19 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.voltainer.volumes.plugins.module_utils._errors import AlreadyThereError, EngineError
+from ansible_collections.voltainer.volumes.plugins.module_utils._errors import (
+    AlreadyThereError,
+    EngineError,
+    EngineUnreachableError,
+)
 from ansible_collections.voltainer.volumes.plugins.module_utils._plan import Outcome, Plan
 from ansible_collections.voltainer.volumes.plugins.module_utils._plugin import Installed, Plugin, masked_inspect
-from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_apply import Change, apply_plugin
+from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_apply import (
+    Change,
+    apply_plugin,
+    names_known,
+    seconds_to_list,
+)
 from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_engine import PluginEngine
 from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_note import (
     Behind,
@@ -124,6 +133,7 @@ def observe_plugin(engine: PluginEngine, wanted: PluginWanted, plugin: Plugin | 
         return replace(found, offered=engine.privileges(wanted.remote, wanted.login))
     # What the plan refuses anyhow needs no more looks, at a registry in particular.
     check_identity(wanted, plugin)
+    _check_state_files(wanted)
     of_it = tuple(one for one in behind if one.plugin_id == plugin.id)
     backups = _backups(note, of_it)
     reads_old = plugin.enabled and bool(of_it) and not _read_since(engine, plugin, of_it)
@@ -151,9 +161,21 @@ def _look_for_volumes(engine: PluginEngine, wanted: PluginWanted, plugin: Plugin
     if wanted.state != "absent" and not plugin.lists_volumes:
         return found
     try:
-        return replace(found, volumes=engine.volumes_of(plugin))
+        if wanted.state == "absent":
+            return replace(found, volumes=engine.volumes_of(plugin))
+        return replace(found, volumes=names_known(engine.volumes_of(plugin, seconds=seconds_to_list(wanted))))
+    except EngineUnreachableError:
+        raise
     except EngineError as exc:
         return replace(found, not_listed=exc.why)
+
+
+def _check_state_files(wanted: PluginWanted) -> None:
+    """Raise VolumesError for one that could not be kept, before anything is changed."""
+    if wanted.state_files:
+        from ansible_collections.voltainer.volumes.plugins.module_utils import _plugin_state  # noqa: PLC0415 - as below
+
+        _plugin_state.check(wanted.state_files)
 
 
 def _files(wanted: PluginWanted, backups: Mapping[str, str]) -> tuple[FileFound, ...]:

@@ -9,36 +9,55 @@ started (1.60.1). To start it once with a wrong config file is enough for it to 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 
 from ansible_collections.voltainer.volumes.plugins.module_utils import _host_files as files
-from ansible_collections.voltainer.volumes.plugins.module_utils._host_files import FileState
+from ansible_collections.voltainer.volumes.plugins.module_utils._errors import VolumesError
 
 _KEPT = ".voltainer-kept"
 
 
-def keep(paths: Iterable[str], *, anew: bool) -> None:
-    """Keep each file that is there beside itself; what is kept already stays unless it is to be kept `anew`."""
+def check(paths: Iterable[str]) -> None:
+    """Raise VolumesError for a path under which there is anything but a file.
+
+    A link is none: the plugin, which can make one there, must not have the files of others read or written.
+    """
+    try:
+        for path in paths:
+            files.look_at(path)
+    except VolumesError as exc:
+        way_out = "Give the plugin's own file in 'state_files', or leave it out"
+        raise VolumesError("The option 'state_files' is invalid", f"{exc.what}: {exc.why}", way_out) from exc
+
+
+def keep(paths: Iterable[str]) -> None:
+    """Keep each file that is there beside itself, and nothing of one that is not, in the place of what was kept."""
     for path in paths:
-        now = files.look(path)
-        if now.exists and (anew or not files.look(_kept(path)).exists):
-            files.write(_kept(path), now)
+        now = files.look_at(path)
+        if now.exists:
+            files.replace_file(_kept(path), now)
+        else:
+            files.discard(_kept(path))
+
+
+def has_kept(paths: Iterable[str]) -> bool:
+    """Return whether something is kept of any of the files."""
+    return any(files.look_at(_kept(path)).exists for path in paths)
 
 
 def bring_back(paths: Iterable[str]) -> None:
     """Bring each file back to what was kept of it, where something was. The plugin must not run."""
     for path in paths:
-        kept = files.look(_kept(path))
-        if kept.exists and files.look(path) != kept:
-            files.write(path, kept)
+        kept = files.look_at(_kept(path))
+        if kept.exists and files.look_at(path) != kept:
+            files.replace_file(path, kept)
 
 
 def forget(paths: Iterable[str]) -> None:
     """Remove what was kept."""
     for path in paths:
-        files.write(_kept(path), FileState())
+        files.discard(_kept(path))
 
 
 def _kept(path: str) -> str:
-    return f"{os.path.realpath(path)}{_KEPT}"
+    return f"{path}{_KEPT}"

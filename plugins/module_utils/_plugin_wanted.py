@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -87,7 +87,7 @@ def parse_plugin(params: Mapping[str, Any]) -> PluginWanted:
         config_files=_config_files(params),
         on_change=params["on_change"],
         canary=_canary(params["canary_options"]) if params["canary"] else None,
-        state_files=tuple(params["state_files"]),
+        state_files=_state_files(params["state_files"]),
     )
     if wanted.confirmed not in {None, wanted.alias}:
         raise InvalidInputError(
@@ -116,6 +116,17 @@ def _config_files(params: Mapping[str, Any]) -> tuple[ConfigFile, ...]:
     from ansible_collections.voltainer.volumes.plugins.module_utils import _plugin_config  # noqa: PLC0415
 
     return _plugin_config.parse_config_files(params["config_files"], removed=params["state"] == "absent")
+
+
+def _state_files(paths: Iterable[str] | None) -> tuple[str, ...]:
+    relative = [path for path in paths or () if not path.startswith("/")]
+    if relative:
+        raise InvalidInputError(
+            "The option 'state_files' is invalid",
+            f"'{relative[0]}' does not begin with a slash",
+            "Give absolute paths on this host",
+        )
+    return tuple(paths or ())
 
 
 def _canary(options: Mapping[str, Any] | None) -> Canary:

@@ -30,6 +30,8 @@ PLUGIN_CHANGE = f"{RESERVED}plugin-change"
 BEHIND = "voltainer-plugin-behind."
 # On the volume, the containers and the image with which a plugin is tested: the name of the plugin.
 CANARY = f"{RESERVED}canary"
+# How the names of those volumes begin.
+CANARY_PREFIX = "voltainer-canary-"
 STAGING_SUFFIX = ".voltainer-change"
 
 # The engine puts it on a volume that it made up a name for (23.0 and later); before, only the name tells.

@@ -137,7 +137,7 @@ options:
   wait_ready:
     description:
       - How many seconds the driver has to list its volumes after it was enabled. Where it does not, the change is
-        taken back. V(0) does not ask it. A CSI driver is not asked.
+        taken back. V(0) does not wait for that. A CSI driver is not asked.
     type: int
     default: 0
   debug:
@@ -240,8 +240,9 @@ options:
     description:
       - The files on this host in which the plugin keeps which volumes it has, absolute paths. One that is missing is
         left out.
-      - They are kept aside before the plugin is stopped for a change, and come back where the change is taken back.
-        Some plugins forget volumes when they start with a config file that does not lead to these; rclone does.
+      - They are kept aside before the plugin is stopped or started for a change, and come back where the change is
+        taken back, or where the plugin has forgotten volumes in one that was killed. Some plugins forget volumes when
+        they start with a config file that does not lead to these; rclone does.
       - Whatever is given here, a change is taken back where the plugin does not list a volume afterwards that it listed
         before, unless there is O(force=true).
     type: list

@@ -321,8 +321,10 @@ def _host(preset: Mapping[str, Any]) -> list[str]:
     if preset.get("directories"):
         rows = ((code(one["path"]), code(one["mode"]) if "mode" in one else "") for one in preset["directories"])
         parts.append(table(("Folder", "Mode"), rows))
-    if preset.get("state_files"):
-        parts.append(f"The plugin keeps which volumes it has in {', '.join(map(code, preset['state_files']))}.")
+    if preset.get("state_file"):
+        state = preset["state_file"]
+        place = f"{code(state['name'])} in the folder of the setting {code(state['folder_setting'])}"
+        parts.append(f"The plugin keeps which volumes it has in the file {place}.")
     return ["## What the host needs", *parts] if parts else []
 
 

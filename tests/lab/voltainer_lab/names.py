@@ -19,6 +19,9 @@ LABEL_CONFIG = "voltainer.lab.config"
 LABEL_SUITE = "voltainer.lab.suite"
 LABEL_IMAGE = "voltainer.lab.image"
 
+# What stands in the place of a lab's name in those of the containers that push the plugins.
+SEED = "seed"
+
 SUITES = ("bookworm", "trixie", "sid")
 DEFAULT_SUITE = "trixie"
 SERVICES = ("registry", "registry-auth", "sftp")
@@ -41,6 +44,8 @@ class Host:
 
 def parse_lab_name(text: str) -> str:
     """Return a lab's name as given, or raise LabError where it cannot be part of a container's name."""
+    if text == SEED:
+        raise LabError(f"lab name {text!r} is taken by the containers that push plugins: choose another one")
     if not _LAB_NAME.fullmatch(text):
         raise LabError(f"lab name {text!r}: use up to 31 lower-case letters, digits and dashes, no dash first")
     return text

@@ -19,7 +19,7 @@ from . import array, plugin
 from .containers import execute, make_host_config
 from .files import PutFile, pack, shipped
 from .hosts import HOST_CONFIG
-from .names import LABEL_LAB, LABEL_ROLE, LABEL_ROOT, LabError, container_name
+from .names import LABEL_LAB, LABEL_ROLE, LABEL_ROOT, SEED, LabError, container_name
 from .outer import connect
 from .recipes import Recipe
 from .report import step
@@ -105,7 +105,7 @@ def _start_registry(client: Any, root: Path, services: Recipe) -> Any:
     container = client.containers.create(
         services.reference,
         ["docker-registry", "serve", "/etc/lab/registry.yml"],
-        name=container_name(root, "seed", "registry"),
+        name=container_name(root, SEED, "registry"),
         labels=_labels(root),
         network_mode="none",
         volumes=["/usr/share/lab"],
@@ -119,7 +119,7 @@ def _start_engine(client: Any, root: Path, host: Recipe, registry: str) -> Any:
     created = client.api.create_container(
         host.reference,
         ["sh", "-c", "mount -o remount,rw /sys && exec dockerd --config-file /seed.json"],
-        name=container_name(root, "seed", "engine"),
+        name=container_name(root, SEED, "engine"),
         labels=_labels(root),
         volumes=["/var/lib/docker"],
         host_config=make_host_config(

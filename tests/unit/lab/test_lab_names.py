@@ -33,7 +33,7 @@ def test_bad_hosts_are_refused(text: str, message: str) -> None:
         parse_host(text)
 
 
-@pytest.mark.parametrize("text", ["", "-lab", "../lab", "Lab", "a" * 32])
+@pytest.mark.parametrize("text", ["", "-lab", "../lab", "Lab", "a" * 32, "seed"])
 def test_bad_lab_names_are_refused(text: str) -> None:
     with pytest.raises(LabError, match="lab name"):
         parse_lab_name(text)

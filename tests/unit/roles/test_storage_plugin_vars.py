@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from ansible_collections.voltainer.volumes.tests.unit.roles.playbook import run_play
 
 ROLE = Path(__file__).resolve().parents[3] / "roles" / "storage_plugin"
@@ -59,9 +60,42 @@ def test_only_one_without_an_alias_that_was_never_used_is_removed(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    "name", ["storage_plugin_packages", "storage_plugin_services", "storage_plugin_kernel_modules"]
+    "name",
+    [
+        "storage_plugin_packages",
+        "storage_plugin_services",
+        "storage_plugin_kernel_modules",
+        "storage_plugin_state_files",
+    ],
 )
 def test_a_list_that_is_null_is_told_with_its_name(tmp_path: Path, name: str) -> None:
     told = "{{ __storage_plugin_variable_problems | select | list }}"
     given = {"storage_plugin_remote": "some/plugin", name: None}
     assert [problem.split(":")[0] for problem in said_by(tmp_path, told, **given)] == [name]
+
+
+PRESETS = ROLE / "vars" / "presets"
+
+
+@pytest.mark.parametrize(
+    ("given", "files"),
+    [
+        ({}, ["/var/lib/docker-plugins/rclone/cache/docker-plugin.state"]),
+        ({"storage_plugin_settings": {"cache.source": "/srv/cache"}}, ["/srv/cache/docker-plugin.state"]),
+        ({"storage_plugin_state_files": ["/srv/state"]}, ["/srv/state"]),
+        ({"storage_plugin_state_files": []}, []),
+        ({"__storage_plugin_preset": {}}, []),
+    ],
+)
+def test_where_the_plugin_keeps_its_volumes(tmp_path: Path, given: dict[str, Any], files: list[str]) -> None:
+    preset = yaml.safe_load((PRESETS / "rclone.yml").read_text())
+    variables = {"__storage_plugin_preset": preset, **given}
+    assert said_by(tmp_path, "{{ __storage_plugin_state_files }}", **variables) == files
+
+
+@pytest.mark.parametrize(("preset", "asks"), [("buttervolume", False), ("rclone", True)])
+def test_only_a_config_file_that_is_needed_is_asked_for(tmp_path: Path, preset: str, asks: bool) -> None:
+    told = "{{ __storage_plugin_variable_problems | select | list }}"
+    variables = {"__storage_plugin_preset": yaml.safe_load((PRESETS / f"{preset}.yml").read_text())}
+    problems = said_by(tmp_path, told, **variables)
+    assert [problem.split(":")[0] for problem in problems] == (["storage_plugin_config is missing"] if asks else [])

@@ -191,7 +191,7 @@ class FakeEngine:
     def users_of_driver(self, driver) -> tuple[Use, ...]:
         return uses_of_driver(self.containers, driver)
 
-    def volumes_of(self, plugin):
+    def volumes_of(self, plugin, *, seconds=None):
         if said := self.listing.get(plugin.name):
             raise EngineError(f"Cannot list the volumes of '{plugin.name}'", str(said))
         return tuple(name for name, raw in self.volumes_by_name.items() if raw["Driver"] == plugin.name)
