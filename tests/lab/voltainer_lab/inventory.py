@@ -51,6 +51,8 @@ def _connection(directory: Path) -> dict[str, Any]:
         "ansible_user": "root",
         "ansible_ssh_private_key_file": str(directory / "ssh" / "id_ed25519"),
         "ansible_ssh_common_args": " ".join(f"-o {shlex.quote(f'{key}={value}')}" for key, value in options.items()),
+        # ssh keeps a connection for 60 s, and ends it perhaps in the moment in which the next task wants it.
+        "ansible_ssh_retries": 3,
         "ansible_python_interpreter": "/usr/bin/python3",
     }
 
