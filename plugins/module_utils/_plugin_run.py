@@ -18,13 +18,10 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._errors import (
 )
 from ansible_collections.voltainer.volumes.plugins.module_utils._plan import Outcome, Plan
 from ansible_collections.voltainer.volumes.plugins.module_utils._plugin import Installed, Plugin, masked_inspect
-from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_apply import (
-    Change,
-    apply_plugin,
-    names_known,
-    seconds_to_list,
-)
+from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_apply import apply_plugin
+from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_change import Change
 from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_engine import PluginEngine
+from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_known import names_known, seconds_to_list
 from ansible_collections.voltainer.volumes.plugins.module_utils._plugin_note import (
     Behind,
     Note,

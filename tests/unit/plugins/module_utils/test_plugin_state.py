@@ -9,7 +9,7 @@ import json
 import os
 
 import pytest
-from ansible_collections.voltainer.volumes.plugins.module_utils import _plugin_apply, _plugin_state
+from ansible_collections.voltainer.volumes.plugins.module_utils import _plugin_back, _plugin_known, _plugin_state
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import (
     EngineError,
     InvalidInputError,
@@ -74,8 +74,8 @@ class Forgetful(Host):
 
 @pytest.fixture(autouse=True)
 def no_patience(monkeypatch):
-    monkeypatch.setattr(_plugin_apply, "_KNOWS_SECONDS", 0)
-    monkeypatch.setattr(_plugin_apply, "_PAUSE_SECONDS", 0)
+    monkeypatch.setattr(_plugin_known, "_KNOWS_SECONDS", 0)
+    monkeypatch.setattr(_plugin_known, "_PAUSE_SECONDS", 0)
 
 
 @pytest.fixture
@@ -196,7 +196,7 @@ def test_killed_at_each_step_of_a_wrong_change_and_then_run_right(path, state, m
 # Time passes after a kill
 
 
-def killed(engine, method, content=NEW, **params):
+def killed(engine, method, **params):
     """Let a task be killed right before it calls `method`; nobody brings anything back then."""
     real = getattr(engine, method)
 
@@ -206,9 +206,9 @@ def killed(engine, method, content=NEW, **params):
 
     setattr(engine, method, kill)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_plugin_apply, "_restore_error", lambda _change: None)
+        patch.setattr(_plugin_back, "_restore_error", lambda _change: None)
         with pytest.raises(KilledError):
-            change(engine, content, **params)
+            change(engine, NEW, **params)
     for name in [name for name in engine.volumes_by_name if name.startswith("voltainer-canary")]:
         engine.remove_volume(name)
 
@@ -337,7 +337,7 @@ def test_a_volume_that_is_removed_before_the_plugin_is_stopped_is_not_missed(pat
 
 @pytest.mark.parametrize("fails", [(3,), (4,)])
 def test_a_driver_may_need_a_moment_until_it_lists_its_volumes(path, state, monkeypatch, fails):
-    monkeypatch.setattr(_plugin_apply, "_KNOWS_SECONDS", 3)
+    monkeypatch.setattr(_plugin_known, "_KNOWS_SECONDS", 3)
     engine = Forgetful(path, state)
     engine.silent_at = fails
     change(engine, NEW)
