@@ -72,6 +72,7 @@ def undoing(change: Change) -> Iterator[None]:
 
 
 def unnote(change: Change, step: Step) -> None:
+    """Remove the note of the change, and what it was about."""
     # There is none where only a plugin that is gone had files to read.
     note = change.found.start or change.found.note
     if note is not None:
@@ -86,6 +87,7 @@ def unnote(change: Change, step: Step) -> None:
 
 
 def remove_trial(change: Change, note: Note) -> None:
+    """Remove the plugin that a new version was tried as."""
     if change.engine.plugin(note.trial) is not None:
         change.engine.remove_plugin(note.trial, force=True)
 

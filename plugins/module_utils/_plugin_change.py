@@ -72,6 +72,7 @@ class Change:
 
 
 def there(change: Change, verb: str) -> Plugin:
+    """Return the plugin as it is now. Raises EngineError where it is gone."""
     plugin = change.engine.plugin(change.name)
     if plugin is None:
         raise EngineError(f"Cannot {verb} the plugin '{change.name}'", "it is gone: somebody else removed it")
@@ -79,6 +80,7 @@ def there(change: Change, verb: str) -> Plugin:
 
 
 def start_of(change: Change) -> Note:
+    """Return the note of what the plugin was before its change. Raises EngineError where there is none."""
     start = change.found.start
     if start is None:
         raise EngineError(f"Cannot change the plugin '{change.name}'", "it is gone: somebody else removed it")
@@ -86,10 +88,12 @@ def start_of(change: Change) -> Note:
 
 
 def who_mounts(change: Change) -> list[Use]:
+    """Return the mounts of running containers that have a volume of the plugin."""
     return [use for use in change.engine.users_of_driver(change.name) if use.mounted]
 
 
 def host_files() -> Any:
+    """Return the module that reads and writes files, which few tasks need."""
     # Loaded only where there are config files.
     from ansible_collections.voltainer.volumes.plugins.module_utils import _host_files as files  # noqa: PLC0415
 

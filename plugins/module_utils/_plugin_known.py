@@ -56,11 +56,13 @@ def remember(change: Change) -> None:
 
 
 def forget_state(change: Change) -> None:
+    """Remove what was kept of the files in which the plugin keeps its volumes, once nothing needs it any more."""
     if change.wanted.state_files and (change.kept_state or change.found.note or change.wanted.state == "absent"):
         state_files().forget(change.wanted.state_files)
 
 
 def know(change: Change, _step: Step) -> None:
+    """See that the plugin lists the volumes that it knew before. Raises EngineError where it does not."""
     before = _known_before(change)
     listed = _listed_with(change, before)
     if listed is None:
@@ -184,6 +186,7 @@ def _listed_with(change: Change, before: frozenset[str]) -> frozenset[str] | Non
 
 
 def state_files() -> Any:
+    """Return the module that keeps state files, which few tasks need."""
     # Loaded only where the plugin has such files.
     from ansible_collections.voltainer.volumes.plugins.module_utils import _plugin_state as state  # noqa: PLC0415
 
