@@ -35,6 +35,7 @@ _WAYS_OUT = {
     errno.EROFS: "The file system of this path is read-only: choose another path, or mount it writable",
     errno.EPERM: "See that the task runs as root, and that neither the file nor its folder is immutable (lsattr)",
 }
+_KINDS = {stat.S_IFDIR: "a folder stands there", stat.S_IFLNK: "a link stands there"}
 _STAMP = r"\.[0-9]{8}T[0-9]{6}Z~"
 
 
@@ -59,40 +60,28 @@ class FileState:
 
 def look(path: str) -> FileState:
     """Return the file under `path`, through symbolic links. Raises VolumesError where that is something else."""
-    with _told(f"Cannot read the file '{path}'"):
-        try:
-            # What is no file must not be opened: a fifo would wait for its writer.
-            found = os.stat(path)
-        except (FileNotFoundError, NotADirectoryError):
-            return FileState()
-        if not stat.S_ISREG(found.st_mode):
-            kind = "a folder stands there" if stat.S_ISDIR(found.st_mode) else "what stands there is no file"
-            raise VolumesError(f"Cannot use the file '{path}'", kind, "Look what is in it, and remove it")
-        with open(path, "rb") as stream:
-            return FileState(stream.read(), stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid)
+    return _look(path, follow=True)
 
 
 def look_at(path: str) -> FileState:
     """Return the file under `path` itself. Raises VolumesError where that is anything else, a link included."""
+    return _look(path, follow=False)
+
+
+def _look(path: str, *, follow: bool) -> FileState:
     with _told(f"Cannot read the file '{path}'"):
         try:
-            # Not following, and not waiting for the writer of a fifo.
-            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            # What is no file must not be opened: a fifo would wait for its writer.
+            found = os.stat(path, follow_symlinks=follow)
         except (FileNotFoundError, NotADirectoryError):
             return FileState()
-        except OSError as exc:
-            if exc.errno != errno.ELOOP:
-                raise
-            raise _no_file(path, "a link stands there") from exc
-        with os.fdopen(descriptor, "rb") as stream:
-            found = os.fstat(stream.fileno())
-            if not stat.S_ISREG(found.st_mode):
-                raise _no_file(path, "a folder stands there" if stat.S_ISDIR(found.st_mode) else "it is no file")
+        if not stat.S_ISREG(found.st_mode):
+            kind = _KINDS.get(stat.S_IFMT(found.st_mode), "what stands there is no file")
+            raise VolumesError(f"Cannot use the file '{path}'", kind, "Look what is in it, and remove it")
+        # Nor must a link be followed that was put there since.
+        more = 0 if follow else os.O_NOFOLLOW
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | more)) as stream:
             return FileState(stream.read(), stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid)
-
-
-def _no_file(path: str, why: str) -> VolumesError:
-    return VolumesError(f"Cannot use the file '{path}'", why, "Look what is in it")
 
 
 def replace_file(path: str, state: FileState) -> None:
