@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import checkout
 import pytest
 import scenarios
+from cause import cause
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,7 +82,7 @@ class Gate:
             self.kill()
         if code != 0:
             said = (LOGS / f"{self.name}.log").read_text(errors="replace")
-            pytest.fail(f"make {' '.join(self.arguments)}: exit code {code}\n{said}", pytrace=False)
+            pytest.fail(f"make {' '.join(self.arguments)}: exit code {code}: {cause(said)}\n{said}", pytrace=False)
 
     def kill(self) -> None:
         """End it where it still runs."""
