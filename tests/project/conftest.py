@@ -7,12 +7,25 @@ from __future__ import annotations
 
 import re
 
+import gate
 import pytest
+
+# The longest of those that need no lab: it runs beside the unit tests.
+EARLY = "sanity"
 
 
 def _gate(nodeid: str) -> str | None:
     match = re.search(r"test_gates\.py::\w+\[(.+)\]$", nodeid)
     return match[1] if match else None
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    if not session.config.option.collectonly and EARLY in {_gate(item.nodeid) for item in session.items}:
+        gate.begin(EARLY, EARLY, minutes=30)
+
+
+def pytest_sessionfinish() -> None:
+    gate.kill_all()
 
 
 class GateTimes:
@@ -26,24 +39,24 @@ class GateTimes:
     # trylast: the line that names the file comes first, and pytest adds the outcome to ours.
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logstart(self, nodeid: str) -> None:
-        gate = _gate(nodeid)
-        if gate:
-            self._terminal.write(f"\n  {gate} ... ", flush=True)
+        name = _gate(nodeid)
+        if name:
+            self._terminal.write(f"\n  {name} ... ", flush=True)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        gate = _gate(report.nodeid)
-        if gate:
-            self._seconds[gate] = self._seconds.get(gate, 0.0) + report.duration
+        name = _gate(report.nodeid)
+        if name:
+            self._seconds[name] = self._seconds.get(name, 0.0) + report.duration
             if report.failed:
-                self._failed.add(gate)
+                self._failed.add(name)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if not self._seconds:
             return
         terminalreporter.section("gates")
-        for gate, seconds in self._seconds.items():
-            outcome = "FAILED" if gate in self._failed else "passed"
-            terminalreporter.write_line(f"{gate:<28} {seconds:7.1f} s  {outcome}")
+        for name, seconds in self._seconds.items():
+            outcome = "FAILED" if name in self._failed else "passed"
+            terminalreporter.write_line(f"{name:<28} {seconds:7.1f} s  {outcome}")
         terminalreporter.write_line(f"{'all gates':<28} {sum(self._seconds.values()):7.1f} s")
 
 
