@@ -108,6 +108,11 @@ class Engine:
         self._transport = transport
 
     @property
+    def transport(self) -> Transport:
+        """The connection, for what asks other things of the same engine."""
+        return self._transport
+
+    @property
     def is_here(self) -> bool:
         """Whether the engine is reached by a socket of this host."""
         return self._transport.is_here

@@ -72,6 +72,20 @@ class Keeps:
     special: bool = True
 
 
+# What any place for files keeps: names, folders and content.
+LEAST = Keeps(
+    owner=False,
+    mode=False,
+    times=False,
+    times_seconds=False,
+    xattrs=False,
+    links=False,
+    sparse=False,
+    symlinks=False,
+    special=False,
+)
+
+
 class Keeper:
     """Reduces entries to what counts where not all is kept. Needs a "link" after its first name, as all readers do."""
 

@@ -9,6 +9,7 @@ A folder is moved by rename(2), which takes the same time whatever is in it, and
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
 import fcntl
 import os
@@ -18,6 +19,9 @@ from contextlib import contextmanager
 
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import RefusedError, VolumesError
 
+# Of renameat2(2), for which Python has no function.
+_AT_FDCWD = -100
+_RENAME_EXCHANGE = 2
 _WHY = {
     errno.ENOTEMPTY: "there is data in both places",
     errno.EEXIST: "there is data in both places",
@@ -88,6 +92,19 @@ def move(source: str, target: str) -> None:
         why = _WHY.get(exc.errno or 0) or exc.strerror or str(exc)
         raise VolumesError(f"Cannot move the folder {source} to {target}", why) from exc
     for folder in (os.path.dirname(target), os.path.dirname(source)):
+        _sync(folder)
+
+
+def exchange(one: str, other: str) -> None:
+    """Let two folders change places, in one step that outlives a power cut. Raises VolumesError: nothing has moved."""
+    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if rename is None:
+        raise VolumesError(f"Cannot exchange the folders {one} and {other}", "the C library is too old (glibc 2.28)")
+    if rename(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) != 0:
+        number = ctypes.get_errno()
+        why = _WHY.get(number) or os.strerror(number)
+        raise VolumesError(f"Cannot exchange the folders {one} and {other}", why)
+    for folder in (os.path.dirname(one), os.path.dirname(other)):
         _sync(folder)
 
 

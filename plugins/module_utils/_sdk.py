@@ -8,9 +8,10 @@ Works with docker 5.0.3 (Debian 12) to 7.x.
 
 from __future__ import annotations
 
+import socket
 import traceback
 import warnings
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
 from http import HTTPStatus
 from typing import Any
@@ -29,6 +30,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._errors import (
 from ansible_collections.voltainer.volumes.plugins.module_utils._registry import Login
 from ansible_collections.voltainer.volumes.plugins.module_utils._transport import (
     AnswerError,
+    Attached,
     BrokenError,
     Request,
     SilenceError,
@@ -122,6 +124,23 @@ class SdkTransport:
             # Past requests, which tells of a silence in a stream as of a connection that broke (2.28 to 2.34).
             yield from objects(answer.raw.stream(None, decode_content=True))
 
+    def attach(self, container: str, query: Mapping[str, Any], seconds: float) -> Attached:
+        """See Transport."""
+        with translated():
+            answer = self.client.request(
+                "POST",
+                f"{self.client.base_url}/v{self.client._version}/containers/{container}/attach",
+                params=query,
+                headers={"Connection": "Upgrade", "Upgrade": "tcp"},
+                timeout=seconds,
+                stream=True,
+                allow_redirects=False,
+            )
+        if answer.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
+            with translated(), closing(answer):
+                raise AnswerError(answer.status_code, words(answer.status_code, answer.content))
+        return _AttachedSocket(self.client._get_raw_response_socket(answer), answer, seconds)
+
     def close(self) -> None:
         """Close the connection."""
         self.client.close()
@@ -146,6 +165,39 @@ class SdkTransport:
                 if answer.status_code >= HTTPStatus.MULTIPLE_CHOICES:
                     raise AnswerError(answer.status_code, words(answer.status_code, answer.content))
                 yield answer
+
+
+class _AttachedSocket:
+    """See Attached. Nothing can have been read ahead of the socket, since the container is not started yet."""
+
+    def __init__(self, found: Any, answer: Any, seconds: float) -> None:
+        # The SDK has a reader around the socket for TCP, the socket for TLS, and a channel for ssh (5.0.3 to 7.x).
+        self._socket = getattr(found, "_sock", found)
+        self._socket.settimeout(seconds)
+        self._answer = answer
+
+    def read(self, size: int) -> bytes:
+        with _translated_socket():
+            received: bytes = self._socket.recv(size)
+        return received
+
+    def write(self, data: bytes) -> None:
+        with _translated_socket():
+            self._socket.sendall(data)
+
+    def close(self) -> None:
+        self._socket.close()
+        self._answer.close()
+
+
+@contextmanager
+def _translated_socket() -> Iterator[None]:
+    try:
+        yield
+    except socket.timeout as exc:
+        raise SilenceError from exc
+    except OSError as exc:
+        raise BrokenError(str(exc) or type(exc).__name__) from exc
 
 
 class NoPasswordError(Exception):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import codecs
 import http.client
+import io
 import json
 import socket
 import threading
@@ -82,6 +83,22 @@ class Transport(Protocol):
         Whoever does not read it to its end must close it.
         """
 
+    def attach(self, container: str, query: Mapping[str, Any], seconds: float) -> Attached:
+        """Attach to a container's standard streams, on a connection of their own. Raises what `ask` does."""
+
+
+class Attached(Protocol):
+    """The standard streams of a container, raw: what is read has the engine's frames around each piece."""
+
+    def read(self, size: int) -> bytes:
+        """Return up to `size` bytes of its output, b"" at the end. Raises BrokenError and SilenceError."""
+
+    def write(self, data: bytes) -> None:
+        """Write all of it to its input. Raises BrokenError and SilenceError."""
+
+    def close(self) -> None:
+        """Let go of it; a container with StdinOnce then finds its input at an end."""
+
 
 class SocketTransport:
     """The engine behind a Unix socket: one connection for each thread, kept for all its requests."""
@@ -108,6 +125,23 @@ class SocketTransport:
         """See Transport."""
         with self._answer(request, seconds) as response:
             yield from objects(iter(lambda: response.read1(_PIECE), b""))
+
+    def attach(self, container: str, query: Mapping[str, Any], seconds: float) -> Attached:
+        """See Transport."""
+        connection = UnixConnection(self.socket_path, seconds)
+        url = f"/v{self._version}/containers/{container}/attach?{urlencode(query)}"
+        try:
+            connection.request("POST", url, headers={"Connection": "Upgrade", "Upgrade": "tcp"})
+            response = connection.getresponse()
+            if response.status != HTTPStatus.SWITCHING_PROTOCOLS:
+                raise AnswerError(response.status, words(response.status, response.read()))
+        except (OSError, http.client.HTTPException) as exc:
+            connection.close()
+            raise _translated(exc) from exc
+        except AnswerError:
+            connection.close()
+            raise
+        return _AttachedSocket(connection.sock, response.fp)
 
     def close(self) -> None:
         """Close the connection of this thread."""
@@ -148,14 +182,47 @@ class SocketTransport:
             yield response
             whole = response.isclosed()
         except (OSError, http.client.HTTPException) as exc:
-            if isinstance(exc, socket.timeout):
-                raise SilenceError from exc
-            raise BrokenError(str(exc) or type(exc).__name__) from exc
+            raise _translated(exc) from exc
         finally:
             # What was left of the answer would be taken for that to the next request. A response that breaks off counts
             # as closed, too.
             if not whole:
                 connection.close()
+
+
+class _AttachedSocket:
+    """See Attached; over a socket that the HTTP client left at the first byte after the engine's answer."""
+
+    def __init__(self, sock: socket.socket, reader: io.BufferedReader) -> None:
+        self._socket = sock
+        # It may have read more than the engine's answer already.
+        self._reader = reader
+
+    def read(self, size: int) -> bytes:
+        with _translating():
+            return self._reader.read1(size)
+
+    def write(self, data: bytes) -> None:
+        with _translating():
+            self._socket.sendall(data)
+
+    def close(self) -> None:
+        self._reader.close()
+        self._socket.close()
+
+
+@contextmanager
+def _translating() -> Iterator[None]:
+    try:
+        yield
+    except OSError as exc:
+        raise _translated(exc) from exc
+
+
+def _translated(exc: Exception) -> SilenceError | BrokenError:
+    if isinstance(exc, socket.timeout):
+        return SilenceError()
+    return BrokenError(str(exc) or type(exc).__name__)
 
 
 class UnixConnection(http.client.HTTPConnection):

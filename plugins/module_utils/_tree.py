@@ -11,6 +11,7 @@ whose other names are yet to come. Attributes of the namespace `trusted` are see
 from __future__ import annotations
 
 import contextlib
+import errno
 import itertools
 import os
 import re
@@ -34,6 +35,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._entry import (
     Keeper,
     Keeps,
     Kind,
+    counts_as_xattr,
     order,
     shown,
 )
@@ -342,12 +344,28 @@ def remove_sockets(fd: int) -> int:
     for path, name, status in walk:
         if stat.S_ISSOCK(status.st_mode):
             with contextlib.suppress(FileNotFoundError):
+                folder = walk.descent.fd
+                before = os.fstat(folder)
                 try:
-                    os.unlink(name, dir_fd=walk.descent.fd)
+                    os.unlink(name, dir_fd=folder)
                 except OSError as exc:
                     raise _stuck(path, exc) from exc
+                # The folder is as old as the copy made it.
+                os.utime(folder, ns=(before.st_atime_ns, before.st_mtime_ns))
                 count += 1
     return count
+
+
+def remove_attributes(fd: int) -> None:
+    """Remove the attributes of the open folder itself, ACLs among them. Raises OSError."""
+    try:
+        names = [name for name in os.listxattr(fd) if counts_as_xattr(os.fsencode(name))]
+    except OSError as exc:
+        if exc.errno in {errno.ENOTSUP, errno.ENOSYS}:
+            return
+        raise
+    for name in names:
+        os.removexattr(fd, name)
 
 
 def empty(fd: int) -> None:

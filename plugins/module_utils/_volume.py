@@ -15,7 +15,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._reference impor
 from ansible_collections.voltainer.volumes.plugins.module_utils._secrets import MASK, mask
 
 OwnerKind = Literal["owned", "referenced"]
-ChangeData = Literal["move", "repoint", "discard"]
+ChangeData = Literal["move", "repoint", "copy", "discard"]
 
 LOCAL = "local"
 
@@ -33,6 +33,21 @@ CANARY = f"{RESERVED}canary"
 # How the names of those volumes begin.
 CANARY_PREFIX = "voltainer-canary-"
 STAGING_SUFFIX = ".voltainer-change"
+# How the name of the volume ends that tells that the staging volume of a change has a complete copy of the data.
+COPIED_SUFFIX = ".voltainer-copied"
+# On the volumes that tell of a fill of another volume (see `_fill`), as JSON, and how their names end.
+FILL = f"{RESERVED}fill"
+FILL_SUFFIX = ".voltainer-fill"
+FILLED_SUFFIX = ".voltainer-filled"
+# How the name of the volume ends that holds the content of before until such a fill is done.
+FILL_OLD_SUFFIX = ".voltainer-fill-old"
+# On the volume that notes whom a run brought to rest while it reads or writes the data of other volumes, as JSON.
+QUIESCED = f"{RESERVED}quiesced"
+QUIESCE_SUFFIX = ".voltainer-quiesce"
+# Labels that hold definitions, with the secrets in their options.
+_HIDDEN_LABELS = frozenset({CHANGE, FILL})
+# On the helper containers through which the data of volumes is reached, and on their image.
+HELPER = f"{RESERVED}helper"
 
 # The engine puts it on a volume that it made up a name for (23.0 and later); before, only the name tells.
 _ANONYMOUS = "com.docker.volume.anonymous"
@@ -59,6 +74,11 @@ class Definition:
         """Whether the data goes with the volume: a plugin's volume owns its data until told otherwise."""
         refers = self.options and self.is_local and any(self.options.get(key) for key in _REFERRING)
         return "referenced" if refers else "owned"
+
+    @property
+    def movable(self) -> bool:
+        """Whether the data is a folder that can be moved to a volume of the same kind. A quota keeps it in its place."""
+        return self.is_local and self.owner_kind == "owned" and "size" not in self.options
 
     def as_record(self) -> dict[str, Any]:
         """Return it as JSON can hold it."""
@@ -128,14 +148,14 @@ def masked_inspect(volume: Volume, secret_options: Iterable[str]) -> dict[str, A
     hidden: dict[str, Any] = {}
     if volume.options:
         hidden["Options"] = mask(volume.options, secret_options)
-    if volume.labels and CHANGE in volume.labels:
+    if volume.labels and not _HIDDEN_LABELS.isdisjoint(volume.labels):
         hidden["Labels"] = shown_labels(volume.labels)
     return {**volume.raw, **hidden}
 
 
 def shown_labels(labels: Mapping[str, str]) -> dict[str, str]:
     """Return labels as they may be shown to anybody."""
-    return {key: MASK if key == CHANGE else value for key, value in labels.items()}
+    return {key: MASK if key in _HIDDEN_LABELS else value for key, value in labels.items()}
 
 
 @dataclass(frozen=True)
@@ -143,7 +163,8 @@ class Change:
     """A change of a volume that takes several steps, as the staging volume carries it from the first to the last.
 
     `source` is the volume that becomes `name`: another one for a rename, and the same for a recreation. `data` is what
-    happens to its data: it moves along, only the reference changes, or it goes with the volume. The volume is made as
+    happens to its data: it moves along, only the reference changes, it is copied by way of the staging volume (or moved
+    where one side allows that), or it goes with the volume. The volume is made as
     `before`, and is to be made as `target`. `inode` is that of the folder which holds the data that moves.
     """
 
@@ -163,6 +184,16 @@ class Change:
     def staging(self) -> str:
         """The name of the staging volume."""
         return f"{self.name}{STAGING_SUFFIX}"
+
+    @property
+    def mark(self) -> str:
+        """The name of the volume that tells that the staging volume has a complete copy."""
+        return f"{self.name}{COPIED_SUFFIX}"
+
+    @property
+    def moves(self) -> bool:
+        """Whether the folder with the data moves to the staging volume, or to the new one of a rename."""
+        return self.data == "move" or (self.data == "copy" and self.before.movable)
 
     @property
     def labels(self) -> dict[str, str]:
@@ -204,7 +235,7 @@ def change_of(volume: Volume) -> Change | None:
         return None
     try:
         record = json.loads(text)
-        before, target = _definition(record["before"]), _definition(record["target"])
+        before, target = definition_of(record["before"]), definition_of(record["target"])
         change = Change(record["name"], record["source"], record["data"], before, target, record["inode"])
     # RecursionError: JSON that is nested without end. The label may be anybody's.
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
@@ -216,7 +247,7 @@ def change_of(volume: Volume) -> Change | None:
     return change if change.staging == volume.name else None
 
 
-def _definition(record: Mapping[str, Any]) -> Definition:
+def definition_of(record: Mapping[str, Any]) -> Definition:
     """Return the definition of a record. Raises KeyError, TypeError and ValueError for one that is none."""
     definition = Definition(**record)
     if not isinstance(definition.driver, str):

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from types import ModuleType
 
 from ansible_collections.voltainer.volumes.plugins.module_utils import _folders
 from ansible_collections.voltainer.volumes.plugins.module_utils._engine import Engine
@@ -43,7 +44,7 @@ def carry_out(engine: Engine, steps: Iterable[Step]) -> None:
     stage, *others = steps
     planned: Change = stage.arguments["change"]
     current = _there(engine, planned.source, planned)
-    change = planned.with_inode(_inode(planned, current)) if planned.data == "move" else planned
+    change = planned.with_inode(_inode(planned, current)) if planned.moves else planned
     staging = _stage(engine, change)
     with _exclusive(change, staging, engine_is_here=engine.is_here):
         if not _is_current(engine, change):
@@ -69,8 +70,17 @@ def settle(engine: Engine, change: Change) -> None:
     check_settling(change, staging, engine_is_here=engine.is_here)
     with _exclusive(change, staging, engine_is_here=engine.is_here):
         # Another run may have done it before this one had the hold.
-        if _is_current(engine, change):
+        if not _is_current(engine, change):
+            return
+        try:
             _settle(engine, change, staging, change.target)
+        except EngineUnreachableError:
+            raise
+        except VolumesError:
+            # What it was to be may never work, for want of space, say: then it is as it was.
+            if change.data != "copy":
+                raise
+            _settle(engine, change, staging, change.before)
 
 
 def _inode(change: Change, current: Volume) -> int:
@@ -94,8 +104,8 @@ def _stage(engine: Engine, change: Change) -> Volume:
         raise EngineError(f"Cannot begin the {change.words}", exc.why, exc.way_out, status=exc.status) from exc
     if staging.labels != change.labels:
         raise _meanwhile(change)
-    moves = change.data == "move"
-    why = _folders.why_unreachable(staging.mountpoint, engine_is_here=engine.is_here) if moves else ""
+    needs = change.data in {"move", "copy"}
+    why = _folders.why_unreachable(staging.mountpoint, engine_is_here=engine.is_here) if needs else ""
     if why:
         # The socket is one of this host, and yet another host's engine answers there.
         remove_volume(engine, staging.name)
@@ -119,7 +129,7 @@ def _meanwhile(change: Change) -> RefusedError:
 @contextmanager
 def _exclusive(change: Change, staging: Volume, *, engine_is_here: bool) -> Iterator[None]:
     # Data moves only where its folder is here. Without data to move, an engine elsewhere cannot keep two runs apart.
-    if change.data != "move" and not (engine_is_here and _folders.can_hold(staging.mountpoint)):
+    if change.data not in {"move", "copy"} and not (engine_is_here and _folders.can_hold(staging.mountpoint)):
         yield
         return
     with _folders.held(staging.mountpoint, change.words):
@@ -133,6 +143,10 @@ def _carry_out_one(engine: Engine, step: Step, change: Change) -> None:
         create_volume(engine, step.arguments["name"], step.arguments["target"])
     elif step.verb == "move":
         _move(engine, change, step.arguments["source"], step.arguments["target"])
+    elif step.verb == "copy":
+        _copy(engine, change, step.arguments["source"])
+    elif step.verb == "complete":
+        _volume_copy().mark(engine, change)
     else:
         _remove(engine, change, step.arguments["name"])
 
@@ -144,8 +158,24 @@ def _move(engine: Engine, change: Change, source: str, target: str) -> None:
     _refuse_users(engine, change)
 
 
+def _copy(engine: Engine, change: Change, source: str) -> None:
+    _refuse_users(engine, change)
+    if source == change.staging:
+        _volume_copy().fill(engine, change)
+    else:
+        _volume_copy().save(engine, change)
+    _refuse_users(engine, change)
+
+
+def _volume_copy() -> ModuleType:
+    # Few changes need it, and it takes more time to load than all else of a task.
+    from ansible_collections.voltainer.volumes.plugins.module_utils import _volume_copy as loaded  # noqa: PLC0415
+
+    return loaded
+
+
 def _remove(engine: Engine, change: Change, name: str) -> None:
-    if change.data == "move" and _folders.inode(_there(engine, name, change).mountpoint) is not None:
+    if change.moves and _folders.inode(_there(engine, name, change).mountpoint) is not None:
         raise RefusedError(
             f"Cannot remove the volume '{name}'",
             "its data was moved away, and it has a folder again",
@@ -181,11 +211,14 @@ def _there(engine: Engine, name: str, change: Change) -> Volume:
 
 
 def _unstage(engine: Engine, change: Change) -> None:
+    """Remove what tells of the change; of a copy, the staging volume first: without the other one, it counts for nothing."""
     staging = engine.volume(change.staging)
     if staging is None:
         return
     if change.data == "move" and _folders.has_data(staging.mountpoint):
         raise _both(change)
+    if change.data == "copy" and _volume_copy().is_marked(engine, change):
+        remove_volume(engine, change.mark)
     remove_volume(engine, staging.name)
 
 
@@ -195,7 +228,7 @@ def check_settling(change: Change, *volumes: Volume | None, engine_is_here: bool
     foreign = [volume for volume in there if volume.name == change.name and change.foreign(volume)]
     if change.renames and foreign and any(volume.name == change.source for volume in there):
         raise _both(change)
-    if change.data != "move" and not foreign:
+    if change.data == "copy" or (change.data != "move" and not foreign):
         return
     for volume in there:
         why = _folders.why_unreachable(volume.mountpoint, engine_is_here=engine_is_here)
@@ -231,6 +264,9 @@ def _undone(engine: Engine, change: Change, staging: Volume) -> str:
 
 def _settle(engine: Engine, change: Change, staging: Volume, definition: Definition) -> None:
     """Undo or finish the change; a volume that is gone in the middle of it is made with `definition`."""
+    if change.data == "copy":
+        _settle_copy(engine, change, staging, definition)
+        return
     if change.renames:
         _settle_rename(engine, change)
     else:
@@ -242,6 +278,46 @@ def _settle(engine: Engine, change: Change, staging: Volume, definition: Definit
         if change.data == "move":
             _bring_home(engine, change, staging.name, change.name)
     _unstage(engine, change)
+
+
+def _settle_copy(engine: Engine, change: Change, staging: Volume, definition: Definition) -> None:
+    volume = engine.volume(change.name)
+    complete = _volume_copy().is_marked(engine, change)
+    if volume is None and not complete and not _holder_of_moved(change, staging):
+        raise RefusedError(
+            f"Cannot bring the interrupted {change.words} to an end",
+            f"the volume '{change.name}' was removed by somebody else before its data was copied",
+            f"What was copied of it is in '{change.staging}'. Where that is not needed, remove it, and run the task again",
+        )
+    if volume is not None and volume.made_as(change.before) and not volume.made_as(change.target):
+        # It was not removed yet.
+        if change.moves:
+            _bring_home(engine, change, staging.name, change.name)
+        _unstage(engine, change)
+        return
+    if volume is not None and not volume.made_as(definition) and _volume_copy().is_ours(engine, change):
+        remove_volume(engine, change.name)
+        volume = None
+    if volume is None:
+        create_volume(engine, change.name, definition)
+    if complete or change.moves:
+        _refill(engine, change, definition)
+    _unstage(engine, change)
+
+
+def _refill(engine: Engine, change: Change, definition: Definition) -> None:
+    """Bring the data from the staging volume to the new one, where it is not there already."""
+    staging, volume = _there(engine, change.staging, change), _there(engine, change.name, change)
+    if not definition.movable:
+        _refuse_mounted(engine, change.name)
+        _volume_copy().fill(engine, change)
+    elif _folders.has_data(staging.mountpoint) or not _folders.inode(volume.mountpoint):
+        _refuse_mounted(engine, change.name)
+        _move_or_keep(change, staging, volume)
+
+
+def _holder_of_moved(change: Change, staging: Volume) -> bool:
+    return change.moves and _folders.inode(staging.mountpoint) == change.inode
 
 
 def _make_way(engine: Engine, change: Change) -> None:

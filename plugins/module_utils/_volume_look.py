@@ -143,6 +143,11 @@ class Look:
         return self._ready_drivers[driver]
 
     def _unreachable(self, change: Change | None, *volumes: Volume | None) -> str:
+        if change is not None and change.data == "copy":
+            # Few changes need it, and it takes time to load.
+            from ansible_collections.voltainer.volumes.plugins.module_utils import _volume_copy  # noqa: PLC0415
+
+            return _volume_copy.why_unreachable(self._engine)
         if change is None or change.data != "move":
             return ""
         mountpoint = next((one.mountpoint for one in volumes if one and one.mountpoint), "")

@@ -30,12 +30,10 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._volume_wanted i
 # What a file system takes as the name of a folder.
 _LONGEST = 255
 
-Intent = Literal["nothing", "create", "remove", "recreate", "rename"]
+# File systems that are empty each time they are mounted.
+_IN_MEMORY = frozenset({"tmpfs", "ramfs"})
 
-_COPY_YOURSELF = (
-    "Give 'data: discard' if the data is not needed. Otherwise create a second volume with the new definition, copy the"
-    " data with a container that mounts both, and remove the first"
-)
+Intent = Literal["nothing", "create", "remove", "recreate", "rename"]
 
 
 @dataclass(frozen=True)
@@ -238,28 +236,37 @@ def _record(volume: Volume, record: Mapping[str, str] | None) -> Mapping[str, st
     return {} if record is None and driver_key(volume.driver) == LOCAL else record
 
 
-def _way_to_keep(wanted: VolumeWanted, current: Volume, target: Definition) -> Literal["move", "repoint"]:
+def _way_to_keep(wanted: VolumeWanted, current: Volume, target: Definition) -> Literal["move", "repoint", "copy"]:
     here = current.definition
-    why = ""
-    if not here.is_local:
-        why = f"its data belongs to the driver '{here.driver}', which can neither rename nor change a volume"
-    elif not target.is_local:
-        why = f"its data is to go from the driver '{here.driver}' to '{target.driver}'"
-    elif here.owner_kind != target.owner_kind:
-        why = (
-            "it has its data itself, and is to refer to other data"
-            if here.owner_kind == "owned"
-            else "it refers to its data, and is to have data itself"
+    if here.movable and target.movable:
+        return "move"
+    if here.owner_kind == target.owner_kind == "referenced":
+        return "repoint"
+    if target.is_local and target.options.get("type") in _IN_MEMORY:
+        raise RefusedError(
+            f"Cannot change the volume '{current.name}' and keep its data",
+            f"it is to be a file system in memory ({target.options['type']}), which loses all with the last container",
+            "Give 'data: discard' if the data is not needed",
         )
-    elif here.owner_kind == "owned" and ("size" in here.options or "size" in target.options):
-        why = "the option 'size' puts its folder under a quota of its own"
-    if not why:
-        return "repoint" if here.owner_kind == "referenced" else "move"
-    action = "change" if wanted.name == current.name else "rename"
-    way_out = _COPY_YOURSELF if action == "change" else _COPY_YOURSELF.partition(". ")[2].replace("Otherwise c", "C")
+    if wanted.name == current.name:
+        return "copy"
     raise RefusedError(
-        f"Cannot {action} the volume '{current.name}' and keep its data", f"{why}, which takes a copy", way_out
+        f"Cannot rename the volume '{current.name}' and keep its data",
+        f"{_why_copy(here, target)}, which takes a copy",
+        "Copy it with voltainer.volumes.docker_volume_x_copy, and remove the old volume then",
     )
+
+
+def _why_copy(here: Definition, target: Definition) -> str:
+    if not here.is_local:
+        return f"its data belongs to the driver '{here.driver}', which can neither rename nor change a volume"
+    if not target.is_local:
+        return f"its data is to go from the driver '{here.driver}' to '{target.driver}'"
+    if here.owner_kind == target.owner_kind:
+        return "the option 'size' puts its folder under a quota of its own"
+    if here.owner_kind == "owned":
+        return "it has its data itself, and is to refer to other data"
+    return "it refers to its data, and is to have data itself"
 
 
 def _plan_remove(wanted: VolumeWanted, found: VolumeFound, volume: Volume) -> Plan:
@@ -297,7 +304,7 @@ def _plan_change(wanted: VolumeWanted, found: VolumeFound, current: Volume) -> P
     change = change_for(wanted, current)
     doing: Intent = "rename" if change.renames else "recreate"
     _check_harm(wanted, doing, found, current)
-    if change.data == "move" and found.unreachable:
+    if change.data in {"move", "copy"} and found.unreachable:
         raise RefusedError(
             f"Cannot {_ACTIONS[doing]} the volume '{current.name}' and keep its data",
             found.unreachable,
@@ -317,15 +324,19 @@ def _plan_change(wanted: VolumeWanted, found: VolumeFound, current: Volume) -> P
 
 
 def _change_steps(change: Change, current: Volume) -> Iterable[Step]:
-    staging, moves = change.staging, change.data == "move"
+    staging = change.staging
     yield Step("stage", f"Create the staging volume '{staging}'", {"change": change})
-    if moves and not change.renames:
-        yield _move_step(current.name, staging)
+    if not change.renames and change.data in {"move", "copy"}:
+        yield _move_step(current.name, staging) if change.moves else _copy_step(current.name, staging)
+    if change.data == "copy":
+        yield Step("complete", f"Create the volume '{change.mark}', which tells that all data is in '{staging}'")
     if not change.renames:
         yield _remove_step(current, keeps=change.data != "discard")
     yield _create_step(change.name, change.target)
-    if moves:
+    if change.data == "move":
         yield _move_step(current.name if change.renames else staging, change.name)
+    if change.data == "copy":
+        yield _move_step(staging, change.name) if change.target.movable else _copy_step(staging, change.name)
     if change.renames:
         yield _remove_step(current, keeps=True)
     yield Step("unstage", f"Remove the staging volume '{staging}'", {"change": change})
@@ -347,10 +358,15 @@ def _move_step(source: str, target: str) -> Step:
     return Step("move", f"Move the data of '{source}' to '{target}'", {"source": source, "target": target})
 
 
+def _copy_step(source: str, target: str) -> Step:
+    words = f"Copy the data of '{source}' to '{target}', and compare the two"
+    return Step("copy", words, {"source": source, "target": target})
+
+
 def _plan_nothing(wanted: VolumeWanted, volume: Volume) -> Plan:
     shown = shown_volume(volume, wanted.secret_options)
     drift = tuple(differences(wanted, volume))
-    told = _drift_words(wanted.name, drift) if drift else ""
+    told = drift_words(wanted.name, drift) if drift else ""
     if drift and wanted.drift == "fail":
         raise RefusedError(
             f"The volume '{wanted.name}' is not as it should be",
@@ -401,7 +417,8 @@ def _told(drift: Iterable[Mapping[str, Any]]) -> str:
     return "; ".join(f"{one['what']} is {one['found']!r}, wanted {one['wanted']!r}" for one in drift)
 
 
-def _drift_words(name: str, drift: Iterable[Mapping[str, Any]]) -> str:
+def drift_words(name: str, drift: Iterable[Mapping[str, Any]]) -> str:
+    """Return the warning of a volume that is not as wanted, and stays so."""
     return (
         f"The volume '{name}' exists with another definition and was left as it is ('recreate: options-changed' changes"
         f" it): {_told(drift)}"

@@ -13,7 +13,16 @@ from typing import Any, Literal, cast
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import InvalidInputError, together
 from ansible_collections.voltainer.volumes.plugins.module_utils._reference import driver_key
 from ansible_collections.voltainer.volumes.plugins.module_utils._strings import label_strings, option_strings
-from ansible_collections.voltainer.volumes.plugins.module_utils._volume import LOCAL, RESERVED, STAGING_SUFFIX
+from ansible_collections.voltainer.volumes.plugins.module_utils._volume import (
+    COPIED_SUFFIX,
+    FILL_OLD_SUFFIX,
+    FILL_SUFFIX,
+    FILLED_SUFFIX,
+    LOCAL,
+    QUIESCE_SUFFIX,
+    RESERVED,
+    STAGING_SUFFIX,
+)
 
 State = Literal["present", "absent"]
 Comparison = Literal["subset", "exact"]
@@ -25,6 +34,28 @@ Drift = Literal["warn", "fail", "ignore"]
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+\Z")
 # Plugins make their own rules; some have folders in names.
 _PLUGIN_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*(?:/[a-zA-Z0-9_.-]+)*\Z")
+# Volumes of this collection, which it makes and removes by itself: what they are, and what brings them to their end.
+_STAGING = (
+    "staging volumes of this collection",
+    "Name the volume that the change is about: the next task for that one brings it to an end",
+)
+_FILL = (
+    "the volumes with which this collection fills other volumes",
+    "Name the volume that is filled: the next task that copies or restores it brings that to an end",
+)
+_OWN = {
+    # It may hold the only data of a volume whose change goes on, or was interrupted.
+    STAGING_SUFFIX: _STAGING,
+    COPIED_SUFFIX: _STAGING,
+    FILL_SUFFIX: _FILL,
+    FILLED_SUFFIX: _FILL,
+    FILL_OLD_SUFFIX: _FILL,
+    # Without it, nobody knows which containers and services are to be started again.
+    QUIESCE_SUFFIX: (
+        "the volumes in which this collection notes whom it brought to rest",
+        "Name the volume whose users are at rest: the next task that uses its data brings them back",
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -84,6 +115,22 @@ def parse_volumes(params: Mapping[str, Any]) -> VolumesWanted:
     return VolumesWanted(tuple(parsed), single=False)
 
 
+def parse_volume(params: Mapping[str, Any]) -> VolumeWanted:
+    """Return the volume that a task wants to be there, of a module that has only the options of its definition.
+
+    Raises InvalidInputError.
+    """
+    others = {
+        "state": "present",
+        "comparison": "subset",
+        "recreate": "never",
+        "data": "keep",
+        "drift": "warn",
+        "wait": 0,
+    }
+    return _parse({**others, **params}, "")
+
+
 def _parse(params: Mapping[str, Any], where: str) -> VolumeWanted:
     driver, state, name = params.get("driver"), cast("State", params["state"]), params["name"]
     if driver is not None and not driver.strip():
@@ -93,7 +140,7 @@ def _parse(params: Mapping[str, Any], where: str) -> VolumeWanted:
             f"Leave the option out to use the engine's default ('{LOCAL}')",
         )
     wanted = VolumeWanted(
-        name=_checked_name("name", name, driver, state, where),
+        name=checked_name("name", name, driver, state, where),
         state=state,
         driver=driver,
         driver_options=option_strings("driver_options", params.get("driver_options"), where),
@@ -130,14 +177,15 @@ def _check_rules(wanted: VolumeWanted, where: str) -> None:
             "a volume cannot be renamed ('rename_from') and removed (state 'absent') at once",
             "To remove it, name it as it is called now",
         )
-    _checked_name("rename_from", wanted.rename_from, wanted.driver, "absent", where)
+    checked_name("rename_from", wanted.rename_from, wanted.driver, "absent", where)
     if wanted.rename_from == wanted.name:
         raise InvalidInputError(
             f"The option 'rename_from'{where} is '{wanted.name}'", "that is the new name, too", "Give the old name"
         )
 
 
-def _checked_name(option: str, name: str, driver: str | None, state: State, where: str) -> str:
+def checked_name(option: str, name: str, driver: str | None, state: State, where: str) -> str:
+    """Return the name of a volume that an option has. Raises InvalidInputError where there can be none of that name."""
     if not name:
         # The engine would make an anonymous volume, a new one each time.
         raise InvalidInputError(f"The option '{option}'{where} is empty", "a volume needs a name", "Give one")
@@ -151,13 +199,13 @@ def _checked_name(option: str, name: str, driver: str | None, state: State, wher
             if managed_here
             else "Choose another name (parts divided by '/' where the plugin has them)",
         )
-    if name.endswith(STAGING_SUFFIX):
-        # It may hold the only data of a volume whose change goes on, or was interrupted.
-        raise InvalidInputError(
-            f"The option '{option}'{where} has the invalid value {name!r}",
-            f"names that end in '{STAGING_SUFFIX}' are those of staging volumes of this collection",
-            "Name the volume that the change is about: the next task for that one brings it to an end",
-        )
+    for suffix, (what, way_out) in _OWN.items():
+        if name.endswith(suffix):
+            raise InvalidInputError(
+                f"The option '{option}'{where} has the invalid value {name!r}",
+                f"names that end in '{suffix}' are those of {what}",
+                way_out,
+            )
     return name
 
 

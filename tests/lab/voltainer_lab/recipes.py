@@ -22,11 +22,15 @@ SERVICES_SUITE = "trixie"
 
 _HOST_PACKAGES = (
     "acl",
+    "age",
     "attr",
     "busybox-static",
+    "bzip2",
     "ca-certificates",
     "docker.io",
     "fuse3",
+    "gpg",
+    "gpg-agent",
     "iproute2",
     "iptables",
     "openssh-client",
@@ -34,8 +38,11 @@ _HOST_PACKAGES = (
     "procps",
     "python3",
     "python3-docker",
+    "restic",
+    "rsync",
     "sudo",
     "tar",
+    "xz-utils",
     "zstd",
 )
 _SERVICES_PACKAGES = (

@@ -152,27 +152,33 @@ def test_how_a_volume_is_made_anew(want, have, steps):
     assert verbs(want, have, driver_ready=True) == steps
 
 
+MOVED_OUT = ("stage", "move", "complete", "remove", "create", "copy", "unstage")
+MOVED_IN = ("stage", "copy", "complete", "remove", "create", "move", "unstage")
+COPIED = ("stage", "copy", "complete", "remove", "create", "copy", "unstage")
+
+
 @pytest.mark.parametrize(
-    ("want", "have", "why"),
+    ("want", "have", "steps"),
     [
-        ({"driver": "rclone"}, {}, "is to go from the driver 'local' to 'rclone'"),
-        ({"driver_options": NFS}, {}, "it has its data itself, and is to refer to other data"),
-        ({"driver_options": {}, "comparison": "exact"}, {"Options": NFS}, "is to have data itself"),
-        ({"driver_options": {"size": "1g"}}, {}, "the option 'size'"),
-        ({"labels": {"a": "c"}}, {"Options": {"size": "1g"}}, "the option 'size'"),
-        ({"labels": {"a": "c"}}, {"Driver": "pure:latest"}, "belongs to the driver 'pure:latest'"),
-        ({"driver": "local"}, {"Driver": "pure:latest"}, "belongs to the driver 'pure:latest'"),
+        ({"driver": "rclone"}, {}, MOVED_OUT),
+        ({"driver_options": NFS}, {}, MOVED_OUT),
+        ({"driver_options": {"size": "1g"}}, {}, MOVED_OUT),
+        ({"driver_options": {}, "comparison": "exact"}, {"Options": NFS}, MOVED_IN),
+        ({"driver": "local"}, {"Driver": "pure:latest"}, MOVED_IN),
+        ({"labels": {"a": "c"}}, {"Options": {"size": "1g"}}, COPIED),
+        ({"labels": {"a": "c"}}, {"Driver": "pure:latest"}, COPIED),
     ],
 )
-def test_where_only_a_copy_would_do_the_way_out_is_told(want, have, why):
-    with pytest.raises(RefusedError) as caught:
-        verbs({"recreate": "options-changed", **want}, have, driver_ready=True)
-    text = str(caught.value)
-    assert text.startswith("Cannot change the volume 'pgdata' and keep its data: ")
-    assert why in text
-    assert "which takes a copy" in text
-    assert "'data: discard'" in text
+def test_data_that_cannot_only_be_moved_is_copied_and_complete_before_the_volume_goes(want, have, steps):
+    assert verbs({"recreate": "options-changed", **want}, have, driver_ready=True) == steps
     assert verbs({"recreate": "options-changed", "data": "discard", **want}, have, driver_ready=True) == REPOINT
+
+
+@pytest.mark.parametrize("kind", ["tmpfs", "ramfs"])
+def test_no_data_goes_to_where_it_would_be_lost(kind):
+    want = {"recreate": "options-changed", "driver_options": {"type": kind, "device": kind}}
+    with pytest.raises(RefusedError, match=rf"in memory \({kind}\).*'data: discard'"):
+        verbs(want, {})
 
 
 def test_a_folder_out_of_reach_and_a_missing_driver_are_refused_before():
@@ -237,7 +243,7 @@ def test_a_rename_that_takes_a_copy_is_refused():
     assert text.startswith(
         "Cannot rename the volume 'old' and keep its data: its data belongs to the driver 'pure:latest'"
     )
-    assert "Create a second volume" in text
+    assert "docker_volume_x_copy" in text
     assert "discard" not in text
 
 

@@ -1,0 +1,365 @@
+# Copyright (c) 2026, The voltainer.volumes developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pack a volume into an archive, read an archive back, and unpack one into a volume.
+
+GNU tar reads and writes the volumes, inside a helper container; compression and encryption are the host's programs. The
+bytes go from program to program. Where the compressed form has a checksum of its own (zstd, gzip), this process looks at
+them only when the archive is read back, so that the volume is read as fast as the programs can.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import IO, Any
+
+from ansible_collections.voltainer.volumes.plugins.module_utils._archive_kind import (
+    PACKAGES,
+    ArchiveKind,
+    compress_command,
+    decompress_command,
+    decrypt_command,
+    encrypt_command,
+)
+from ansible_collections.voltainer.volumes.plugins.module_utils._digest import TreeDigest
+from ansible_collections.voltainer.volumes.plugins.module_utils._entry import Keeps, shown
+from ansible_collections.voltainer.volumes.plugins.module_utils._errors import RefusedError, VolumesError
+from ansible_collections.voltainer.volumes.plugins.module_utils._helper import Helper
+from ansible_collections.voltainer.volumes.plugins.module_utils._program import Program, ProgramError, find, start
+from ansible_collections.voltainer.volumes.plugins.module_utils._progress import Progress, Watcher
+from ansible_collections.voltainer.volumes.plugins.module_utils._tar import (
+    PACK_OPTIONS,
+    UNPACK_OPTIONS,
+    DamagedArchiveError,
+    dangers,
+    read_tar,
+)
+
+_TAR = "/usr/bin/tar"
+_PIECE = 1 << 20
+# tar ends with it where a file changed while it was read.
+_CHANGED = 1
+# How many dangerous or top-level entries are remembered.
+_SOME = 20
+_TOPS = 1000
+# Seconds that a program has to end that reads what another one wrote to its end.
+_SOON = 2
+# The home folder is where gpg has its keyring.
+_HOME = ("HOME", "GNUPGHOME")
+
+
+@dataclass(frozen=True)
+class Packing:
+    """How an archive is made: see the options of the module."""
+
+    kind: ArchiveKind
+    level: int = 3
+    threads: int = 0
+    recipients: tuple[str, ...] = ()
+
+
+@dataclass
+class Packed:
+    """What was seen while packing. `sha256` and `digest` are None where only reading back tells them."""
+
+    seconds: float = 0.0
+    changed: bool = False
+    sha256: str | None = None
+    digest: TreeDigest | None = None
+
+
+@dataclass
+class Checked:
+    """What an archive is, found by reading all of it. `digest` is that of its content."""
+
+    sha256: str = ""
+    size: int = 0
+    digest: TreeDigest = field(default_factory=lambda: TreeDigest(Keeps()))
+    dangers: list[str] = field(default_factory=list)
+    devices: list[str] = field(default_factory=list)
+    names: list[bytes] = field(default_factory=list)
+
+
+def pack(at: Helper, volume: str, out: int, packing: Packing, progress: Progress) -> Packed:
+    """Write an archive of the volume to the open file `out`. Raises ProgramError and VolumesError."""
+    what = f"Cannot pack the volume '{volume}'"
+    commands = _found(
+        what,
+        compress_command(packing.kind.compression or "none", packing.level, packing.threads),
+        encrypt_command(packing.kind.encryption, packing.recipients),
+    )
+    began = time.monotonic()
+    with ExitStack() as stack:
+        tar = at.start([_TAR, *PACK_OPTIONS, "--file=-", f"--directory={at.places[volume]}", "."], stdout=-1)
+        stack.callback(tar.stop)
+        with Watcher(progress, tar.bytes_written):
+            # Without a checksum of the compression's own, or where nobody here can read what was written, the bytes are
+            # looked at on the way.
+            looks = packing.kind.encryption != "none" or packing.kind.compression == "none"
+            packed = _packed_looking(tar, commands, out, stack) if looks else _packed_blindly(tar, commands, out, stack)
+            packed.changed = tar.wait(what, (0, _CHANGED)) == _CHANGED
+    packed.seconds = time.monotonic() - began
+    return packed
+
+
+def read_back(archive: int, kind: ArchiveKind, progress: Progress, *, identity_file: str | None = None) -> Checked:
+    """Read all of an archive, from its first byte on. Raises DamagedArchiveError, ProgramError and VolumesError."""
+    checked = Checked()
+    hashing = _Hashing(archive)
+    hashing.start()
+    try:
+        with _opened(archive, kind, identity_file) as stream:
+            for entry in read_tar(stream, on_bytes=progress.advance):
+                checked.digest.add(entry)
+                danger = dangers(entry)
+                if danger and entry.kind in {"character", "block"}:
+                    _remember(checked.devices, f"'{shown(entry.path)}': {danger}")
+                elif danger:
+                    _remember(checked.dangers, f"'{shown(entry.path)}': {danger}")
+                if len(checked.names) < _TOPS:
+                    checked.names.append(entry.path)
+    finally:
+        hashing.join()
+    checked.sha256, checked.size = hashing.hexdigest(), hashing.size
+    return checked
+
+
+def unpack(
+    at: Helper, volume: str, archive: int, kind: ArchiveKind, *, identity_file: str | None = None, prefix: bytes = b""
+) -> None:
+    """Unpack an archive, or what is below the folder `prefix` in it, into the empty volume. Raises ProgramError."""
+    what = f"Cannot unpack the archive into the volume '{volume}'"
+    argv = [_TAR, *UNPACK_OPTIONS, "--file=-", f"--directory={at.places[volume]}"]
+    if prefix:
+        argv += [f"--strip-components={len(prefix.split(b'/'))}", "--", os.fsdecode(prefix)]
+    with _opened(archive, kind, identity_file) as stream:
+        tar = at.start(argv, stdin=stream)
+        try:
+            tar.wait(what)
+        finally:
+            tar.stop()
+
+
+def open_archive(path: str) -> int:
+    """Open an archive to be read, which is a file and no link. Raises VolumesError."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError as exc:
+        raise RefusedError(f"Cannot read the archive '{path}'", exc.strerror or str(exc), "Correct its path") from exc
+    if not os.path.isfile(f"/proc/self/fd/{handle}"):
+        os.close(handle)
+        raise RefusedError(f"Cannot read the archive '{path}'", "it is no file", "Correct its path")
+    return handle
+
+
+def _found(what: str, *commands: list[str] | None) -> list[list[str]]:
+    """Return the commands that there are, with the paths of their programs. Raises RefusedError for a missing one."""
+    found = []
+    for command in commands:
+        if not command:
+            continue
+        path = find(command[0])
+        if path is None:
+            package = PACKAGES.get(command[0], command[0])
+            raise RefusedError(what, f"{command[0]} is missing on the host", f"Install the package {package} there")
+        found.append([path, *command[1:]])
+    return found
+
+
+def _environment() -> dict[str, str]:
+    return {name: os.environ[name] for name in _HOME if name in os.environ}
+
+
+def _packed_blindly(tar: Program, commands: Sequence[list[str]], out: int, stack: ExitStack) -> Packed:
+    programs = list(_chained(tar.process.stdout, commands, out, stack))
+    for program in programs:
+        program.wait(_CANNOT_WRITE)
+    return Packed()
+
+
+_CANNOT_WRITE = "Cannot write the archive"
+
+
+def _packed_looking(tar: Program, commands: Sequence[list[str]], out: int, stack: ExitStack) -> Packed:
+    """Pack with this process between tar and the first program, and behind the last one."""
+    reading = os.fdopen(os.dup(tar.process.stdout.fileno()), "rb", 0) if tar.process.stdout else None
+    if reading is None:
+        return Packed()
+    stack.callback(reading.close)
+    if tar.process.stdout:
+        tar.process.stdout.close()
+    digest = TreeDigest(Keeps())
+    writing = _Writing(out)
+    if not commands:
+        for entry in read_tar(_Tee(reading, writing.write)):
+            digest.add(entry)
+        return Packed(sha256=writing.hexdigest(), digest=digest)
+    entry_read, entry_write = os.pipe()
+    programs = list(_chained(entry_read, commands, -1, stack))
+    os.close(entry_read)
+    last = programs[-1].process.stdout
+    taking = threading.Thread(target=writing.take, args=(last,), daemon=True)
+    taking.start()
+    try:
+        with os.fdopen(entry_write, "wb", 0) as sink:
+            for entry in read_tar(_Tee(reading, lambda piece: _write_all(sink.fileno(), piece))):
+                digest.add(entry)
+    except BrokenPipeError:
+        # The program has ended, and says why.
+        pass
+    for program in programs:
+        program.wait(_CANNOT_WRITE)
+    taking.join()
+    writing.raise_error()
+    return Packed(sha256=writing.hexdigest(), digest=digest)
+
+
+def _chained(source: Any, commands: Sequence[list[str]], out: int, stack: ExitStack) -> Iterator[Program]:
+    """Start programs, each of which reads what the one before writes; the last writes to `out`, or a pipe for -1."""
+    for number, command in enumerate(commands):
+        last = number == len(commands) - 1
+        program = start(command, stdin=source, stdout=out if last else -1, environment=_environment())
+        stack.callback(program.stop)
+        # The pipe is the program's now: it must see its end when the one before ends.
+        if hasattr(source, "close"):
+            source.close()
+        source = program.process.stdout
+        yield program
+
+
+@contextmanager
+def _opened(archive: int, kind: ArchiveKind, identity_file: str | None) -> Iterator[IO[bytes]]:
+    """Yield the tar file that is in an archive. Raises DamagedArchiveError where a program cannot read it."""
+    what = "Cannot read the archive"
+    decrypt = decrypt_command(kind.encryption, identity_file) if kind.encryption != "none" else None
+    commands = _found(what, decrypt, decompress_command(kind))
+    # Each reader has a place of its own in the file.
+    with open(f"/proc/self/fd/{archive}", "rb", 0) as file, ExitStack() as stack:
+        if not commands:
+            yield file
+            return
+        programs = list(_chained(os.dup(file.fileno()), commands, -1, stack))
+        stream = programs[-1].process.stdout
+        if stream is None:
+            return
+        try:
+            yield stream
+        except DamagedArchiveError as exc:
+            # What the programs say comes first: the tar file ends too early because of it.
+            said = [f"{program.name}: {program.said.splitlines()[0]}" for program in programs if _ended_badly(program)]
+            exc.why = "; ".join([*said, exc.why])
+            raise
+        for program in programs:
+            try:
+                program.wait(what)
+            except ProgramError as exc:
+                exc.way_out = _OTHER
+                raise
+
+
+_OTHER = "Take another backup: this one is damaged, or was changed"
+
+
+def _ended_badly(program: Program) -> bool:
+    """Whether the program failed by itself: one that still runs waits for somebody to read what it writes."""
+    ends = time.monotonic() + _SOON
+    while program.process.poll() is None and time.monotonic() < ends:
+        time.sleep(0.01)
+    return program.process.returncode not in {None, 0} and bool(program.said)
+
+
+def _remember(texts: list[str], text: str) -> None:
+    if len(texts) < _SOME:
+        texts.append(text)
+
+
+def _write_all(handle: int, piece: bytes) -> None:
+    rest = memoryview(piece)
+    while rest:
+        rest = rest[os.write(handle, rest) :]
+
+
+class _Tee:
+    """A stream that hands on each piece that is read from it."""
+
+    def __init__(self, stream: IO[bytes], hand_on: Callable[[bytes], None]) -> None:
+        self._stream = stream
+        self._hand_on = hand_on
+
+    def read(self, size: int = -1) -> bytes:
+        piece = self._stream.read(size)
+        if piece:
+            self._hand_on(piece)
+        return piece
+
+
+class _Writing:
+    """What is written to the archive, and hashed on the way."""
+
+    def __init__(self, out: int) -> None:
+        self._out = out
+        self._hash = hashlib.sha256()
+        self._error: OSError | None = None
+
+    def write(self, piece: bytes) -> None:
+        self._hash.update(piece)
+        try:
+            _write_all(self._out, piece)
+        except OSError as exc:
+            raise VolumesError(_CANNOT_WRITE, exc.strerror or str(exc), "Make more space in the folder") from exc
+
+    def take(self, stream: IO[bytes]) -> None:
+        """Write all that comes; an error is kept for `raise_error`, and what still comes is thrown away."""
+        while True:
+            piece = stream.read(_PIECE)
+            if not piece:
+                return
+            if self._error is None:
+                self._hash.update(piece)
+                try:
+                    _write_all(self._out, piece)
+                except OSError as exc:
+                    self._error = exc
+
+    def raise_error(self) -> None:
+        if self._error:
+            why = self._error.strerror or str(self._error)
+            raise VolumesError(_CANNOT_WRITE, why, "Make more space in the folder") from self._error
+
+    def hexdigest(self) -> str:
+        return self._hash.hexdigest()
+
+
+class _Hashing(threading.Thread):
+    """The sha256 of a file, found beside all else: hashlib lets other threads work."""
+
+    def __init__(self, handle: int) -> None:
+        super().__init__(daemon=True)
+        self._handle = handle
+        self._hash = hashlib.sha256()
+        self._error: OSError | None = None
+        self.size = 0
+
+    def run(self) -> None:
+        try:
+            while True:
+                piece = os.pread(self._handle, _PIECE, self.size)
+                if not piece:
+                    return
+                self._hash.update(piece)
+                self.size += len(piece)
+        except OSError as exc:
+            self._error = exc
+
+    def hexdigest(self) -> str:
+        if self._error:
+            raise VolumesError(
+                "Cannot read the archive", self._error.strerror or str(self._error), "Look at the disk it is on"
+            )
+        return self._hash.hexdigest()

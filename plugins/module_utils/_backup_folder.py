@@ -1,0 +1,191 @@
+# Copyright (c) 2026, The voltainer.volumes developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The folder with the archives of volumes: files appear in it whole, on the disk, or not at all.
+
+A backup is an archive and a manifest beside it. The manifest gets its name first, and loses it last: so whoever sees an
+archive under its name sees all of the backup. A file is written under a partial name, which its writer holds locked. What no process holds was left by one that was
+killed, and goes with the next run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from ansible_collections.voltainer.volumes.plugins.module_utils._backup_names import (
+    MANIFEST_ENDING,
+    ArchiveName,
+    archives_of,
+    partial,
+    partials_of,
+)
+from ansible_collections.voltainer.volumes.plugins.module_utils._errors import RefusedError, VolumesError
+from ansible_collections.voltainer.volumes.plugins.module_utils._manifest import Manifest, from_json
+
+# A manifest has a few kilobytes; what has more is none.
+_LARGEST_MANIFEST = 4 << 20
+
+
+@dataclass
+class BackupFolder:
+    """An open folder. Every method raises VolumesError with the name of the file."""
+
+    path: str
+    handle: int
+
+    def files(self) -> list[str]:
+        """Return the names of all files."""
+        try:
+            return os.listdir(self.handle)
+        except OSError as exc:
+            raise self._failed("look into", "", exc) from exc
+
+    def archives(self, volume: str) -> list[ArchiveName]:
+        """Return the archives of the volume that have a manifest, the oldest first."""
+        files = self.files()
+        there = frozenset(files)
+        return [one for one in archives_of(volume, files) if one.manifest in there]
+
+    def manifest(self, archive: ArchiveName) -> Manifest:
+        """Return the manifest of an archive."""
+        return from_json(self.read(archive.manifest), os.path.join(self.path, archive.manifest))
+
+    def read(self, file: str) -> str:
+        """Return the text of a small file."""
+        try:
+            handle = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=self.handle)
+            with os.fdopen(handle, "rb") as opened:
+                text = opened.read(_LARGEST_MANIFEST + 1)
+        except OSError as exc:
+            raise self._failed("read", file, exc) from exc
+        if len(text) > _LARGEST_MANIFEST:
+            raise VolumesError(
+                f"Cannot read '{self._named(file)}'", "it is too large for what it is to be", "Remove it"
+            )
+        return text.decode("utf-8", "replace")
+
+    @contextmanager
+    def partial(self, file: str) -> Iterator[int]:
+        """Yield an open file that will be `file`; without `publish` within, it is gone afterwards."""
+        name = partial(file)
+        try:
+            handle = os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=self.handle)
+        except OSError as exc:
+            raise self._failed("write", file, exc) from exc
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield handle
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(name, dir_fd=self.handle)
+            os.close(handle)
+
+    def publish(self, file: str) -> None:
+        """Give the partial file its name. It must be on the disk."""
+        try:
+            # Not a rename: that would take the place of a file which somebody made meanwhile.
+            os.link(partial(file), file, src_dir_fd=self.handle, dst_dir_fd=self.handle, follow_symlinks=False)
+        except FileExistsError as exc:
+            raise self._failed("write", file, exc) from exc
+        except OSError:
+            # File systems without hard links.
+            try:
+                os.rename(partial(file), file, src_dir_fd=self.handle, dst_dir_fd=self.handle)
+            except OSError as exc:
+                raise self._failed("write", file, exc) from exc
+        self.sync()
+
+    def write(self, file: str, text: str) -> None:
+        """Write a small file, whole or not at all."""
+        with self.partial(file) as handle:
+            try:
+                rest = memoryview(text.encode())
+                while rest:
+                    rest = rest[os.write(handle, rest) :]
+                os.fsync(handle)
+            except OSError as exc:
+                raise self._failed("write", file, exc) from exc
+            self.publish(file)
+
+    def remove(self, archive: ArchiveName) -> None:
+        """Remove an archive and its manifest."""
+        # The archive first: a manifest without one is nothing, while an archive without a manifest may still be used.
+        for file in (str(archive), archive.manifest):
+            try:
+                os.unlink(file, dir_fd=self.handle)
+            except FileNotFoundError:
+                continue
+            except OSError as exc:
+                raise self._failed("remove", file, exc) from exc
+
+    def clean(self, volume: str) -> None:
+        """Remove what killed runs left of archives of the volume: partial files, and manifests without an archive."""
+        for file in partials_of(volume, self.files()):
+            self._remove_unheld(file)
+        files = frozenset(self.files())
+        names = (file[: -len(MANIFEST_ENDING)] for file in files if file.endswith(MANIFEST_ENDING))
+        for archive in archives_of(volume, names):
+            # Of a run that goes on, the archive is about to get its name.
+            if str(archive) not in files and partial(str(archive)) not in files:
+                self.remove(archive)
+
+    def _remove_unheld(self, file: str) -> None:
+        try:
+            handle = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=self.handle)
+        except FileNotFoundError:
+            return
+        except OSError as exc:
+            raise self._failed("remove", file, exc) from exc
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.unlink(file, dir_fd=self.handle)
+        except (BlockingIOError, FileNotFoundError):
+            # Another run is at it.
+            return
+        finally:
+            os.close(handle)
+
+    def sync(self) -> None:
+        """Make the names that were given or taken away outlive a power cut, where the file system can."""
+        with contextlib.suppress(OSError):
+            os.fsync(self.handle)
+
+    def free(self) -> int:
+        """Return how many bytes are free."""
+        found = os.fstatvfs(self.handle)
+        return found.f_bavail * found.f_frsize
+
+    def _named(self, file: str) -> str:
+        return os.path.join(self.path, file) if file else self.path
+
+    def _failed(self, action: str, file: str, exc: OSError) -> VolumesError:
+        return VolumesError(f"Cannot {action} '{self._named(file)}'", exc.strerror or str(exc), _WAYS.get(action, ""))
+
+
+_WAYS = {
+    "write": "Make space in the folder and see that the task's user may write to it, and that nobody else does",
+    "read": "Look at the rights of the file and at the disk",
+    "remove": "Look at the rights of the folder",
+}
+
+
+@contextmanager
+def backup_folder(path: str) -> Iterator[BackupFolder]:
+    """Yield the folder. Raises RefusedError where there is none."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as exc:
+        raise RefusedError(
+            f"Cannot use the folder '{path}'",
+            exc.strerror or str(exc),
+            "Make the folder first, on the host where the module runs, or correct 'path'",
+        ) from exc
+    try:
+        yield BackupFolder(path, handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,452 @@
+# Copyright (c) 2026, The voltainer.volumes developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Carry out a fill of a volume, and bring one that was interrupted to an end (see `_fill`).
+
+At each moment the target has all of its content from before, or all of the new one, or the staging volume has; which one
+the labels tell, and the inodes of the folders.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol
+
+from ansible_collections.voltainer.volumes.plugins.module_utils import _folders
+from ansible_collections.voltainer.volumes.plugins.module_utils._errors import (
+    EngineUnreachableError,
+    RefusedError,
+    VolumesError,
+    sentence,
+)
+from ansible_collections.voltainer.volumes.plugins.module_utils._fill import (
+    Fill,
+    Unfinished,
+    fill_of,
+    is_previous,
+    previous_definition,
+    unfinished_fill,
+)
+from ansible_collections.voltainer.volumes.plugins.module_utils._guard import name_of
+from ansible_collections.voltainer.volumes.plugins.module_utils._helper import Helper, why_not_here
+from ansible_collections.voltainer.volumes.plugins.module_utils._helper_engine import HelperEngine
+from ansible_collections.voltainer.volumes.plugins.module_utils._plan import Step
+from ansible_collections.voltainer.volumes.plugins.module_utils._quiesce import Rest
+from ansible_collections.voltainer.volumes.plugins.module_utils._quiesce_engine import QuiesceEngine
+from ansible_collections.voltainer.volumes.plugins.module_utils._quiesce_run import Resting, quiesced
+from ansible_collections.voltainer.volumes.plugins.module_utils._reach import Reach, reach
+from ansible_collections.voltainer.volumes.plugins.module_utils._stream import StreamContent
+from ansible_collections.voltainer.volumes.plugins.module_utils._transfer import Report, Transfer, check_fits
+from ansible_collections.voltainer.volumes.plugins.module_utils._volume import FILL, LOCAL, Volume
+from ansible_collections.voltainer.volumes.plugins.module_utils._volume_plan import in_use
+from ansible_collections.voltainer.volumes.plugins.module_utils._volume_steps import (
+    changed_meanwhile,
+    create_volume,
+    remove_volume,
+)
+
+
+class Content(Protocol):
+    """What a volume is filled with."""
+
+    @property
+    def sources(self) -> Mapping[str, bool]:
+        """The volumes that it is read from; False for each, since none is written to."""
+
+    def bring(self, at: Reach, target: str, *, update: bool = False) -> None:
+        """Bring it into the volume `target`, which is empty or, with `update`, is made equal to it."""
+
+    def check(self, at: Reach, target: str, *, besides: str = "") -> None:
+        """Compare the volume `target` with it, apart from a file. Raises VolumesError where they differ."""
+
+
+@dataclass
+class VolumeContent:
+    """The content of a volume of the same engine, on its host."""
+
+    transfer: Transfer
+
+    @property
+    def report(self) -> Report:
+        """What was seen on the way."""
+        return self.transfer.report
+
+    @property
+    def sources(self) -> Mapping[str, bool]:
+        """See Content."""
+        return {self.transfer.source: False}
+
+    def bring(self, at: Reach, target: str, *, update: bool = False) -> None:
+        """See Content."""
+        self.transfer.bring(_here(at), target, update=update)
+
+    def check(self, at: Reach, target: str, *, besides: str = "") -> None:
+        """See Content."""
+        self.transfer.check(_here(at), target, besides=besides)
+
+
+def _here(at: Reach) -> Helper:
+    if not isinstance(at, Helper):
+        raise RefusedError("Cannot copy volumes", "the engine is on another host", "Run the task there")
+    return at
+
+
+@dataclass(frozen=True)
+class AtRest:
+    """Who of `engine` is at rest between the steps that say so, with `timeout` seconds to come to it."""
+
+    engine: QuiesceEngine
+    rest: Rest | None
+    timeout: int
+
+
+def carry_out_fill(engine: HelperEngine, steps: Iterable[Step], content: Content, at_rest: AtRest) -> Resting:
+    """Carry out the steps of a fill. Where one fails, the target is as before, or the error says how it is."""
+    mark, *others = steps
+    fill: Fill = mark.arguments["fill"]
+    staging = _mark(engine, fill)
+    with _held(engine, staging, fill):
+        _check_still(engine, fill)
+        try:
+            with _Run(engine, fill, content, at_rest) as run:
+                for step in others:
+                    run.do(step)
+                return run.resting
+        except EngineUnreachableError as exc:
+            exc.way_out = f"{sentence(exc.way_out)} The next run of the task brings the fill to an end".strip()
+            raise
+        except VolumesError as exc:
+            exc.way_out = " ".join(filter(None, [sentence(exc.way_out), _undone(engine, fill)]))
+            raise
+
+
+def words_of(fill: Fill) -> str:
+    """Return what the fill is, for errors."""
+    return f"{fill.words} into the volume '{fill.target}'"
+
+
+def look_for_fill(engine: HelperEngine, target: str) -> Unfinished | None:
+    """Return the interrupted fill of the volume, or None."""
+    # By a list of the engine's own volumes: for a name that is not there, it would ask all drivers, and one may hang.
+    return unfinished_fill(target, engine.volumes(LOCAL, label=FILL, seconds=engine.timeout).volumes)
+
+
+def settle_fill(engine: HelperEngine, target: str) -> None:
+    """Bring the interrupted fill of the volume to an end: undo it, or finish it. Raises VolumesError."""
+    found = look_for_fill(engine, target)
+    if found is None:
+        return
+    holder = found.staging or found.mark
+    if holder is None:
+        return
+    with _held(engine, holder, found.fill):
+        # Another run may have done it before this one had the hold.
+        found = look_for_fill(engine, target)
+        if found is None:
+            return
+        if found.mark:
+            _finish(engine, found)
+        else:
+            _undo(engine, found.fill)
+
+
+def _held(engine: HelperEngine, volume: Volume, fill: Fill) -> AbstractContextManager[None]:
+    # The folder of an engine elsewhere cannot be held, and two runs at once are not kept apart.
+    if not engine.is_here or not _folders.can_hold(volume.mountpoint):
+        return nullcontext()
+    return _folders.held(volume.mountpoint, words_of(fill))
+
+
+# While these are done, the helper container stays.
+_WITH_HELPER = frozenset({"fill", "verify", "quiesce", "resume"})
+
+
+class _Run:
+    """A fill that is being carried out, step by step."""
+
+    def __init__(self, engine: HelperEngine, fill: Fill, content: Content, at_rest: AtRest) -> None:
+        self.resting = Resting()
+        self._to_rest: AtRest | None = at_rest if at_rest.rest else None
+        self._at_rest = ExitStack()
+        self._engine = engine
+        self._fill = fill
+        self._content = content
+        self._stack = ExitStack()
+        self._at: Reach | None = None
+        self._steps: Mapping[str, Callable[[Step], None]] = {
+            "quiesce": self._quiesce,
+            "resume": self._resume,
+            "create": self._create,
+            "fill": self._bring,
+            "verify": self._verify,
+            "save": self._save,
+            "complete": self._complete,
+            "swap": lambda _step: _swap(engine, fill),
+            "keep": lambda _step: _keep(engine, fill),
+            "unmark": lambda _step: _unmark(engine, fill),
+        }
+
+    def __enter__(self) -> _Run:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # Those at rest first: they wait.
+        try:
+            self._at_rest.__exit__(kind, exc, trace)
+        finally:
+            self._let_go()
+
+    def do(self, step: Step) -> None:
+        """Carry out one step."""
+        if step.verb not in _WITH_HELPER:
+            # As long as the helper container is there, no volume of it can be removed.
+            self._let_go()
+        self._steps[step.verb](step)
+
+    def _let_go(self) -> None:
+        self._at = None
+        self._stack.close()
+
+    def _helper(self, volume: str) -> Reach:
+        if self._at is None:
+            self._at = self._stack.enter_context(reach(self._engine, {**self._content.sources, volume: True}))
+        return self._at
+
+    def _quiesce(self, _step: Step) -> None:
+        # One step for each who is brought to rest, and one call for all of them.
+        if self._to_rest and self._to_rest.rest:
+            calm = quiesced(self._to_rest.engine, self._to_rest.rest, timeout=self._to_rest.timeout)
+            self.resting = self._at_rest.enter_context(calm)
+            self._to_rest = None
+
+    def _resume(self, _step: Step) -> None:
+        self._at_rest.close()
+
+    def _create(self, _step: Step) -> None:
+        create_volume(self._engine, self._fill.target, self._fill.definition)
+
+    def _bring(self, step: Step) -> None:
+        volume = str(step.arguments["volume"])
+        at = self._helper(volume)
+        if self._fill.way != "update" and at.has_data(volume):
+            raise RefusedError(
+                f"Cannot fill the volume '{volume}'", "it is not empty any more", "Find out who writes to it"
+            )
+        if self._fill.way == "direct":
+            at.guard(volume, self._fill.nonce)
+        self._content.bring(at, volume, update=self._fill.way == "update")
+
+    def _verify(self, step: Step) -> None:
+        volume = str(step.arguments["volume"])
+        at = self._helper(volume)
+        direct = self._fill.way == "direct"
+        self._content.check(at, volume, besides=name_of(self._fill.nonce) if direct else "")
+        if direct:
+            at.unguard(volume, self._fill.nonce)
+        # From here on, it may be the only copy.
+        at.sync(volume)
+
+    def _save(self, _step: Step) -> None:
+        fill = self._fill
+        self._check_fits()
+        create_volume(self._engine, fill.previous, previous_definition(fill))
+        _copy(self._engine, fill.target, fill.previous)
+
+    def _check_fits(self) -> None:
+        """Raise RefusedError where the target cannot take what is staged. It is still as it was."""
+        fill = self._fill
+        with reach(self._engine, {fill.staging: False, fill.target: True}) as at:
+            # What an engine elsewhere can keep, only the comparison tells.
+            if isinstance(at, Helper):
+                self.resting.warnings += check_fits(at, fill.staging, fill.target)
+
+    def _complete(self, _step: Step) -> None:
+        engine, fill = self._engine, self._fill
+        staging, target = _there(engine, fill.staging), _there(engine, fill.target)
+        exchanged = fill.way == "exchange"
+        new = _folders.inode(staging.mountpoint) or 0
+        old = (_folders.inode(target.mountpoint) or 0) if exchanged else 0
+        engine.create_volume(fill.mark, LOCAL, {}, fill.complete_labels(new, old))
+
+
+def _mark(engine: HelperEngine, fill: Fill) -> Volume:
+    staging = engine.create_volume(fill.staging, LOCAL, {}, fill.labels)
+    found = fill_of(staging)
+    if found is None or found[0] != fill:
+        raise RefusedError(
+            f"Cannot begin the {words_of(fill)}",
+            f"there is another volume '{fill.staging}', or another fill of it began at the same moment",
+            "Run the task again; where no fill of the volume is under way, rename or remove that volume",
+        )
+    return staging
+
+
+def _check_still(engine: HelperEngine, fill: Fill) -> None:
+    """Raise RefusedError where the target is not as it was any more when the plan was made."""
+    staging = engine.volume(fill.staging)
+    target = engine.volume(fill.target)
+    as_planned = target is None if fill.created else bool(target and target.made_as(fill.definition))
+    if staging is None or not as_planned:
+        if staging is not None:
+            remove_volume(engine, fill.staging)
+        raise changed_meanwhile(fill.target)
+    try:
+        _refuse_users(engine, fill.target)
+    except VolumesError:
+        remove_volume(engine, fill.staging)
+        raise
+
+
+def _refuse_users(engine: HelperEngine, name: str) -> None:
+    users = engine.users(name)
+    # A container that does not run has the volume's name, and not its folder.
+    if any(use.mounted for use in users.containers):
+        raise in_use("fill", name, users)
+
+
+def _there(engine: HelperEngine, name: str) -> Volume:
+    volume = engine.volume(name)
+    if volume is None:
+        raise RefusedError(f"Cannot go on with the volume '{name}'", "it vanished meanwhile", "Find out who removed it")
+    return volume
+
+
+def _copy(engine: HelperEngine, source: str, target: str, *, emptied: bool = False) -> None:
+    """Make `target` equal to `source`, compared and on the disk."""
+    content = content_of(engine, source)
+    with reach(engine, {source: False, target: True}) as at:
+        if emptied:
+            at.empty(target)
+        content.bring(at, target)
+        content.check(at, target)
+        at.sync(target)
+
+
+def content_of(engine: HelperEngine, source: str) -> Content:
+    """Return the content of a volume of the engine, as it can be reached."""
+    return StreamContent(engine, source) if why_not_here(engine) else VolumeContent(Transfer(source))
+
+
+def _swap(engine: HelperEngine, fill: Fill) -> None:
+    _refuse_users(engine, fill.target)
+    if fill.way == "replace":
+        _copy(engine, fill.staging, fill.target, emptied=True)
+        return
+    _folders.exchange(_there(engine, fill.target).mountpoint, _there(engine, fill.staging).mountpoint)
+    # A container that was started in between has the folder of before; it is told, and the next run goes on.
+    _refuse_users(engine, fill.target)
+
+
+def _keep(engine: HelperEngine, fill: Fill) -> None:
+    previous = engine.volume(fill.previous) or create_volume(engine, fill.previous, previous_definition(fill))
+    if not is_previous(previous, fill):
+        raise RefusedError(
+            f"Cannot keep the content of before in the volume '{fill.previous}'",
+            "there is another volume of that name",
+            "Rename or remove it",
+        )
+    staging = _there(engine, fill.staging)
+    if _folders.inode(staging.mountpoint) is not None:
+        _folders.move(staging.mountpoint, previous.mountpoint)
+
+
+def _unmark(engine: HelperEngine, fill: Fill) -> None:
+    """Remove what tells of the fill, that which tells of its end last."""
+    if fill.way == "replace" and not fill.keep:
+        _remove_previous(engine, fill)
+    if engine.volume(fill.staging):
+        remove_volume(engine, fill.staging)
+    if fill.staged and engine.volume(fill.mark):
+        remove_volume(engine, fill.mark)
+
+
+def _remove_previous(engine: HelperEngine, fill: Fill) -> None:
+    previous = engine.volume(fill.previous)
+    if previous and is_previous(previous, fill):
+        remove_volume(engine, fill.previous)
+
+
+def _finish(engine: HelperEngine, found: Unfinished) -> None:
+    """Put the complete new content in its place, wherever it is."""
+    fill, staging = found.fill, found.staging
+    if staging is not None:
+        if fill.way == "replace":
+            _swap(engine, fill)
+        elif not _is_swapped(engine, found):
+            _swap(engine, fill)
+        if fill.way == "exchange" and fill.keep:
+            _keep(engine, fill)
+    _unmark(engine, fill)
+
+
+def _is_swapped(engine: HelperEngine, found: Unfinished) -> bool:
+    inode = _folders.inode(_there(engine, found.fill.target).mountpoint)
+    if inode not in {found.new, found.old}:
+        raise RefusedError(
+            f"Cannot bring the interrupted {words_of(found.fill)} to an end",
+            f"the folder of '{found.fill.target}' is another one than before",
+            f"All is kept: look into it and into '{found.fill.staging}', and remove the latter and then"
+            f" '{found.fill.mark}' where they are not needed",
+        )
+    return inode == found.new
+
+
+def _undone(engine: HelperEngine, fill: Fill) -> str:
+    """Undo what was done of the fill; return what became of the target."""
+    try:
+        found = look_for_fill(engine, fill.target)
+        if found and found.mark:
+            if not _taken_back(engine, found):
+                return "The new content is complete: the next run of the task puts it in its place"
+        else:
+            _undo(engine, fill)
+    except VolumesError as exc:
+        return f"What was begun could not be undone yet: {exc} Run the task again after that"
+    if fill.created:
+        return f"The volume '{fill.target}' was removed again"
+    if fill.way == "update":
+        return f"The volume '{fill.target}' is brought up to date in part; the next run of the task goes on"
+    return f"The volume '{fill.target}' is as it was before"
+
+
+def _taken_back(engine: HelperEngine, found: Unfinished) -> bool:
+    """Bring back the content of before, though the new one is complete; return False where that is in its place."""
+    fill = found.fill
+    if fill.way == "exchange" and _is_swapped(engine, found):
+        return False
+    if fill.way == "replace":
+        _refuse_users(engine, fill.target)
+        _copy(engine, fill.previous, fill.target, emptied=True)
+        _remove_previous(engine, fill)
+    remove_volume(engine, fill.mark)
+    remove_volume(engine, fill.staging)
+    return True
+
+
+def _undo(engine: HelperEngine, fill: Fill) -> None:
+    """Bring the target back to how it was; its staging volume, if any, is not complete."""
+    target = engine.volume(fill.target)
+    if target is not None and target.made_as(fill.definition):
+        unfilled = fill.way == "direct" and _emptied(engine, fill)
+        if fill.created and (unfilled or (fill.way == "exchange" and not _folders.has_data(target.mountpoint))):
+            _refuse_users(engine, fill.target)
+            remove_volume(engine, fill.target)
+    if fill.way == "replace":
+        _remove_previous(engine, fill)
+    if engine.volume(fill.staging):
+        remove_volume(engine, fill.staging)
+
+
+def _emptied(engine: HelperEngine, fill: Fill) -> bool:
+    """Take away what a direct fill brought that is not complete; return whether the target is empty then."""
+    _refuse_users(engine, fill.target)
+    with reach(engine, {fill.target: True}) as at:
+        if at.is_guarded(fill.target, fill.nonce):
+            at.empty(fill.target)
+        # What is there without the guard is complete, or somebody else's.
+        return not at.has_data(fill.target)

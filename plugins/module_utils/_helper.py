@@ -1,0 +1,293 @@
+# Copyright (c) 2026, The voltainer.volumes developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A helper container that has volumes mounted through their own drivers, and the way to them from the engine's host.
+
+The container does nothing but hold the volumes, and lives as long as this process: nobody can remove them meanwhile, and
+nothing is left where the process is killed. Programs of the host work inside its mount namespace: they see the host's
+/usr and the volumes, and nothing else, whatever links there are in a volume or are put there meanwhile.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from subprocess import PIPE, Popen
+from typing import IO, Any
+
+from ansible_collections.voltainer.volumes.plugins.module_utils._entry import LEAST, Keeps
+from ansible_collections.voltainer.volumes.plugins.module_utils._errors import (
+    EngineError,
+    EngineUnreachableError,
+    RefusedError,
+    VolumesError,
+)
+from ansible_collections.voltainer.volumes.plugins.module_utils._guard import guard, is_guarded, unguard
+from ansible_collections.voltainer.volumes.plugins.module_utils._helper_engine import (
+    VOLUMES_FOLDER,
+    HelperEngine,
+    HelperMount,
+)
+from ansible_collections.voltainer.volumes.plugins.module_utils._probe import FULL, probe
+from ansible_collections.voltainer.volumes.plugins.module_utils._program import SETPRIV, Program, start
+from ansible_collections.voltainer.volumes.plugins.module_utils._tar import PACK_OPTIONS, UNPACK_OPTIONS
+from ansible_collections.voltainer.volumes.plugins.module_utils._tree import empty, has_data, remove_attributes
+
+# Ends with its input, which ends with the process that is attached to it.
+_HOLD = ["/usr/bin/cat"]
+_TRIES = 5
+_GONE_SECONDS = 30
+_NSENTER = "/usr/bin/nsenter"
+TAR = "/usr/bin/tar"
+
+
+def why_not_here(engine: HelperEngine) -> str:
+    """Return why the data of this engine's volumes cannot be reached from this process; "" if it may be."""
+    if not engine.is_here:
+        return "the module does not run on the host of the engine"
+    if os.geteuid() != 0:
+        return "the module does not run as root ('become: true')"
+    lacking = [program for program in (_NSENTER, SETPRIV) if not os.access(program, os.X_OK)]
+    if lacking:
+        return f"{' and '.join(lacking)} (of the package util-linux) is missing on the host"
+    return ""
+
+
+@dataclass
+class Helper:
+    """A helper container at work: `places` has the path in it of each volume, by name."""
+
+    places: Mapping[str, str]
+    pid: int
+    _stack: ExitStack = field(repr=False)
+    _opened: dict[str, int] = field(default_factory=dict, repr=False)
+
+    def open(self, volume: str) -> int:
+        """Return a file descriptor of the folder that is the volume; it is closed with the helper."""
+        if volume in self._opened:
+            return self._opened[volume]
+        folder = os.open(f"/proc/{self.pid}/root{self.places[volume]}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._stack.callback(os.close, folder)
+        self._opened[volume] = folder
+        return folder
+
+    # As Remote has them
+
+    def has_data(self, volume: str) -> bool:
+        """Return whether there is anything in the volume."""
+        return has_data(self.open(volume))
+
+    def empty(self, volume: str) -> None:
+        """Remove all that is in the volume, and its own attributes: what comes next would inherit its ACLs."""
+        folder = self.open(volume)
+        empty(folder)
+        with _told(f"Cannot empty the volume '{volume}'"):
+            remove_attributes(folder)
+
+    def keeps(self, volume: str, *, may_write: bool) -> Keeps:
+        """Return what the file system of the volume can keep. Where that must be tried and may not be, the least."""
+        if self.file_system(volume) in FULL:
+            return Keeps()
+        with _told(f"Cannot write to the volume '{volume}'"):
+            return probe(self.open(volume)) if may_write else LEAST
+
+    def guard(self, volume: str, nonce: str) -> None:
+        """Say that the content of the volume is not complete."""
+        with _told(f"Cannot write to the volume '{volume}'"):
+            guard(self.open(volume), nonce)
+
+    def is_guarded(self, volume: str, nonce: str) -> bool:
+        """Return whether `guard` said so."""
+        return is_guarded(self.open(volume), nonce)
+
+    def unguard(self, volume: str, nonce: str) -> None:
+        """Say that it is complete."""
+        with _told(f"Cannot write to the volume '{volume}'"):
+            unguard(self.open(volume), nonce)
+
+    def sync(self, volume: str) -> None:
+        """Have what is in the volume on the disk."""
+        self.run(f"Cannot write the data of '{volume}' to the disk", ["/usr/bin/sync", "-f", self.places[volume]])
+
+    @contextmanager
+    def packed(self, volume: str) -> Iterator[IO[bytes]]:
+        """Yield a tar file of the volume, as it is read. Raises ProgramError where tar fails."""
+        argv = [TAR, *PACK_OPTIONS, "--file=-", f"--directory={self.places[volume]}", "."]
+        with self._working(f"Cannot pack the volume '{volume}'", argv, accept=(0, 1), stdout=PIPE) as process:
+            if process.stdout:
+                yield process.stdout
+
+    @contextmanager
+    def unpacking(self, volume: str) -> Iterator[IO[bytes]]:
+        """Yield what unpacks a tar file that is written to it into the volume. Raises ProgramError where tar fails."""
+        argv = [TAR, *UNPACK_OPTIONS, "--file=-", f"--directory={self.places[volume]}"]
+        with self._working(f"Cannot unpack into the volume '{volume}'", argv, stdin=PIPE) as process:
+            if process.stdin:
+                yield process.stdin
+                with contextlib.suppress(BrokenPipeError):
+                    process.stdin.close()
+
+    @contextmanager
+    def _working(
+        self, what: str, argv: Sequence[str], accept: Sequence[int] = (0,), **pipes: Any
+    ) -> Iterator[Popen[bytes]]:
+        program = self.start(argv, **pipes)
+        broken: BrokenPipeError | None = None
+        try:
+            try:
+                yield program.process
+            except BrokenPipeError as exc:
+                # The program has ended, and says why.
+                broken = exc
+            program.wait(what, accept)
+            if broken:
+                raise VolumesError(what, f"{program.name} ended too early", "Run the task again") from broken
+        finally:
+            program.stop()
+
+    def file_system(self, volume: str) -> str:
+        """Return the type of the file system that the volume is on, such as ext4 or fuse.rclone."""
+        with open(f"/proc/{self.pid}/mountinfo", encoding="utf-8", errors="surrogateescape") as mounts:
+            lines = [line.split() for line in mounts]
+        # The fields behind the lone dash are the type, the source, and the options of the file system.
+        found = [fields[fields.index("-") + 1] for fields in lines if fields[4] == self.places[volume]]
+        return found[-1] if found else ""
+
+    def start(self, argv: Sequence[str], *, stdin: Any = None, stdout: Any = None) -> Program:
+        """Start a program of the host's /usr inside; it ends with this process, and with the helper.
+
+        That there is none of that name is told when it is waited for.
+        """
+        # No --wd: that would be the host's root, from which all of the host could be reached. With the container's own /proc, and its processes only: without any, the C library cannot set the mode of what
+        # may be a link (before glibc 2.39). nsenter has a child there, which is to end together with it.
+        inside = [_NSENTER, "--target", str(self.pid), "--mount", "--pid", "--"]
+        child = [SETPRIV, "--pdeathsig", "KILL", "--"]
+        program = start([*inside, *child, *argv], stdin=stdin, stdout=stdout, name=os.path.basename(argv[0]))
+        self._stack.callback(program.stop)
+        return program
+
+    def run(self, what: str, argv: Sequence[str], accept: Sequence[int] = (0,)) -> int:
+        """Run a program to its end and return its exit code. Raises ProgramError."""
+        program = self.start(argv)
+        try:
+            return program.wait(what, accept)
+        finally:
+            program.stop()
+
+
+@contextmanager
+def helper(engine: HelperEngine, volumes: Mapping[str, bool]) -> Iterator[Helper]:
+    """Hold the volumes, by name and whether they are written to, and yield the way to their data from this host.
+
+    Raises RefusedError where that way is not open, and EngineError.
+    """
+    mounts = mounts_of(volumes)
+    with ExitStack() as stack:
+        container = stack.enter_context(held(engine, mounts, powers=False))
+        pid = _pid(engine, container, mounts)
+        yield Helper({mount.volume: mount.path for mount in mounts}, pid, stack)
+
+
+@contextmanager
+def _told(what: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as exc:
+        why = exc.strerror or str(exc)
+        raise VolumesError(what, why, "Look at the file system that the volume is on, and at its driver") from exc
+
+
+def mounts_of(volumes: Mapping[str, bool]) -> tuple[HelperMount, ...]:
+    """Return where a helper container has the volumes, which are given by name and whether they are written to."""
+    return tuple(
+        HelperMount(name, f"{VOLUMES_FOLDER}/{number}", read_only=not writable)
+        for number, (name, writable) in enumerate(volumes.items())
+    )
+
+
+@contextmanager
+def held(engine: HelperEngine, mounts: tuple[HelperMount, ...], *, powers: bool) -> Iterator[str]:
+    """Yield the ID of a running helper container, which is gone with its hold on the volumes afterwards."""
+    container = created(engine, mounts, _HOLD, powers=powers)
+    try:
+        hold = engine.attach(container, output=False)
+        try:
+            engine.start_helper(container)
+            yield container
+        except EngineError as exc:
+            if "no such file or directory" in exc.why and "exec" in exc.why:
+                exc.way_out = (
+                    "The engine's host has no /usr/bin/cat: this way to the data needs an ordinary Linux there"
+                )
+            raise
+        finally:
+            hold.close()
+    finally:
+        let_go(engine, container)
+
+
+def created(engine: HelperEngine, mounts: tuple[HelperMount, ...], command: list[str], *, powers: bool) -> str:
+    """Make a helper container, with its image where that is missing, and return its ID."""
+    for _try in range(_TRIES):
+        try:
+            return engine.create_helper(mounts, command, powers=powers)
+        except EngineError as exc:
+            if exc.status != HTTPStatus.NOT_FOUND or "image" not in exc.why.lower():
+                raise
+        # Another task may take it away again right after.
+        engine.import_helper_image()
+    raise RefusedError(
+        "Cannot make a helper container", "its image is removed as soon as it is made", "Run the task again"
+    )
+
+
+def let_go(engine: HelperEngine, container: str) -> None:
+    """Remove a helper container, and wait until it is gone."""
+    # Where the engine is gone, the container is, too, and what went wrong is told already.
+    with contextlib.suppress(EngineUnreachableError):
+        _let_go(engine, container)
+
+
+def _let_go(engine: HelperEngine, container: str) -> None:
+    # The engine removes it by itself as well, and says that it is at it: what counts is that it is gone.
+    with contextlib.suppress(EngineError):
+        engine.remove_container(container)
+    ends = time.monotonic() + _GONE_SECONDS
+    while engine.inspect_helper(container) is not None:
+        if time.monotonic() > ends:
+            raise EngineError(
+                f"Cannot remove the helper container '{container[:12]}'",
+                f"it is still there after {_GONE_SECONDS} seconds",
+                "Look at the engine's log, and remove it",
+            )
+        time.sleep(0.05)
+    engine.remove_helper_image()
+
+
+def _pid(engine: HelperEngine, container: str, mounts: tuple[HelperMount, ...]) -> int:
+    """Return the number that the container's process has here."""
+    found = engine.inspect_helper(container) or {}
+    pid = int((found.get("State") or {}).get("Pid") or 0)
+    why = ""
+    if not pid:
+        why = "the helper container ended as soon as it was started"
+    else:
+        try:
+            # A process of another host may have the same number.
+            with open(f"/proc/{pid}/root/etc/hostname", encoding="utf-8") as name:
+                if name.read().strip() != container[:12]:
+                    why = "the process of the helper container is on another host"
+            for mount in mounts:
+                os.stat(f"/proc/{pid}/root{mount.path}")
+        except OSError as exc:
+            why = f"the helper container cannot be looked into: {exc.strerror}"
+    if why:
+        raise RefusedError(
+            "Cannot reach the data of the volumes from here", why, "Run the task as root on the host of the engine"
+        )
+    return pid
