@@ -36,7 +36,8 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._tar_header impo
     xattr_name,
 )
 
-# With these GNU tar 1.34 and 1.35 keep all of an entry, and the same tree makes the same bytes. Add `-C DIR -f FILE .`.
+# With these GNU tar 1.34 and 1.35 keep all of an entry. The same tree makes the same bytes, but for sparse files, with
+# which 1.34 writes its process's ID. Add `-C FOLDER -f FILE .`.
 # --xattrs-include=*: without it only attributes of the namespace `user` are unpacked; with it, lists of access control
 # and capabilities come as bytes, which need no names of users, so that --acls would only write them a second time.
 # exthdr.name: the default of 1.34 has the process's ID in it.

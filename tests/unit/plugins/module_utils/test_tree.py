@@ -94,7 +94,7 @@ def make_deep(folder, levels, name=b"d"):
 
 
 def test_entries_come_in_canonical_order_and_as_they_are(folder):
-    os.chmod(folder / "file", 0o4710)
+    os.chmod(folder / "file", 0o2640)
     os.utime(folder / "file", ns=(0, -1500000000))
     found = entries(folder)
     assert [entry.path for entry in found] == [
@@ -108,7 +108,7 @@ def test_entries_come_in_canonical_order_and_as_they_are(folder):
     ]
     status = (folder / "file").stat()
     assert found[1] == Entry(
-        b"file", "file", 0o4710, status.st_uid, status.st_gid, -1500000000, 7, content=hash_of(b"content")
+        b"file", "file", 0o2640, status.st_uid, status.st_gid, -1500000000, 7, content=hash_of(b"content")
     )
     assert (found[2].kind, found[2].target, found[3].kind) == ("symlink", b"file", "directory")
 
