@@ -54,9 +54,9 @@ PACK_OPTIONS = (
     "--one-file-system",
     "--warning=no-file-ignored",
 )
-# For root; into an empty folder that has no default list of access control: new files would inherit it. Names that are
-# absolute or climb, and what lies behind symbolic links of the archive, are kept inside by tar itself. Paths from 4096
-# bytes on cannot be unpacked (`Measured.longest_path` tells).
+# For root; into an empty folder that was stripped (`strip`): new files would inherit a default list of access control.
+# Names that are absolute or climb, and what lies behind symbolic links of the archive, are kept inside by tar itself.
+# Paths from 4096 bytes on cannot be unpacked (`Measured.longest_path` tells).
 UNPACK_OPTIONS = (
     "--extract",
     "--same-permissions",
@@ -114,7 +114,8 @@ def read_tar(
 
     Without `content`, content is not hashed. Without `links`, hard links come as files of their own, for which all
     files are remembered: some 500 bytes each. `on_bytes` is called with the bytes read from the stream. Paths are
-    cleaned of "." and empty components, not of what `dangers` tells. Raises DamagedArchiveError.
+    cleaned of "." and empty components, not of what `dangers` tells; one that comes twice was appended later, and the
+    last one is what is unpacked. Raises DamagedArchiveError.
     """
     held: Entry | None = None
     for entry in _Archive(_Source(stream, on_bytes), content=content, links=links).entries():

@@ -34,6 +34,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._entry import (
     Keeper,
     Keeps,
     Kind,
+    counts_as_xattr,
     order,
     shown,
 )
@@ -43,6 +44,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._tree_read impor
     CHUNK,
     KINDS,
     LINKABLE,
+    NO_XATTRS,
     Links,
     Reader,
     next_data,
@@ -348,6 +350,21 @@ def remove_sockets(fd: int) -> int:
                     raise _stuck(path, exc) from exc
                 count += 1
     return count
+
+
+def strip(fd: int) -> None:
+    """Remove the extended attributes of the folder itself, as far as they are part of a tree.
+
+    What is unpacked into a folder would inherit its default list of access control, and keep what the archive lacks.
+    Raises VolumesError for what cannot be removed.
+    """
+    try:
+        for name in os.listxattr(fd):
+            if counts_as_xattr(os.fsencode(name)):
+                os.removexattr(fd, name)
+    except OSError as exc:
+        if exc.errno not in NO_XATTRS:
+            raise VolumesError("Cannot remove the attributes of the folder", exc.strerror or str(exc)) from exc
 
 
 def empty(fd: int) -> None:

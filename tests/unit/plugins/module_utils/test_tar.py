@@ -29,7 +29,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._tar_header impo
     parse_records,
     parse_time,
 )
-from ansible_collections.voltainer.volumes.plugins.module_utils._tree import walk
+from ansible_collections.voltainer.volumes.plugins.module_utils._tree import strip, walk
 
 from .trees import digest, listed, opened
 
@@ -151,6 +151,26 @@ def test_folder_archive_and_what_it_is_unpacked_to_are_equal(shallow, packed, tm
     assert listed(unpacked) == listed(shallow)
     without = Keeps(owner=False, xattrs=False, times_seconds=True, special=False, symlinks=False)
     assert digest(found, without) == digest(read(packed), without) != digest(found)
+
+
+def test_what_is_unpacked_inherits_nothing_of_a_folder_that_was_stripped(shallow, packed, tmp_path):
+    unpacked = tmp_path / "unpacked"
+    unpacked.mkdir()
+    given = os.getxattr(shallow / "xattrs" / "listed folder", "system.posix_acl_default")
+    os.setxattr(unpacked, "system.posix_acl_default", given)
+    os.setxattr(unpacked, "user.of before", b"x")
+    with opened(unpacked) as fd:
+        strip(fd)
+    tar(*UNPACK_OPTIONS, "-C", unpacked, "-f", "-", input=packed)
+    assert digest(walked(unpacked)) == digest(read(packed))
+
+
+def test_attributes_of_selinux_are_no_part_of_archives(folder):
+    """The option that leaves them out does so beside the one that takes all in; here with another attribute."""
+    os.setxattr(folder / "file", "user.out", b"x")
+    os.setxattr(folder / "file", "user.in", b"x")
+    options = [option.replace("security.selinux", "user.out") for option in PACK_OPTIONS]
+    assert {name for entry in read(pack(folder, *options)) for name, _value in entry.xattrs} == {b"user.in"}
 
 
 def test_the_archive_of_paths_that_are_too_long_for_the_kernel(tortured):

@@ -27,6 +27,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._tree import (
     has_data,
     measure,
     remove_sockets,
+    strip,
     walk,
 )
 
@@ -658,6 +659,44 @@ def test_a_folder_is_emptied_and_stays(folder, tmp_path):
     assert os.listdir(folder) == ["lost+found"]
     assert os.listdir(folder / "lost+found") == []
     assert (folder.stat().st_ino, (outside / "file").exists()) == (inode, True)
+
+
+def test_the_attributes_of_the_folder_itself_are_removed(folder, monkeypatch):
+    os.setxattr(folder, "user.a", b"1")
+    os.setxattr(folder / "file", "user.b", b"1")
+    with opened(folder) as fd:
+        strip(fd)
+        assert (os.listxattr(fd), os.listxattr(folder / "file")) == ([], ["user.b"])
+
+        def refuse(_place):
+            raise OSError(error, os.strerror(error))
+
+        monkeypatch.setattr(os, "listxattr", refuse)
+        error = errno.ENOTSUP
+        strip(fd)
+        error = errno.EIO
+        with pytest.raises(VolumesError, match="Cannot remove the attributes of the folder: Input/output error"):
+            strip(fd)
+
+
+def test_what_is_no_folder_is_told(folder):
+    with open(folder / "file", "rb") as file, pytest.raises(VolumesError, match="Cannot read the folder: it is none"):
+        list(walk(file.fileno()))
+
+
+def test_a_file_that_vanishes_under_its_first_name_only(folder, monkeypatch):
+    os.link(folder / "file", folder / "sub" / "again")
+    real = os.open
+
+    def late(place, *arguments, **options):
+        if place == b"file":
+            (folder / "file").unlink()
+        return real(place, *arguments, **options)
+
+    monkeypatch.setattr(os, "open", late)
+    found = {entry.path: entry.kind for entry in entries(folder)}
+    assert b"file" not in found
+    assert found[b"sub/again"] == "file"
 
 
 def test_the_tree_with_everything_is_removed(shallow, tmp_path):
