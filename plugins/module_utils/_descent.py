@@ -76,7 +76,10 @@ class Descent:
 
     def __init__(self, fd: int) -> None:
         # A descriptor of our own: listing moves the position that all copies of one share.
-        own = _open_folder(b".", fd, b"")
+        try:
+            own = _open_folder(b".", fd, b"")
+        except GoneError as exc:
+            raise VolumesError("Cannot read the folder", "it is none, or is no longer there") from exc
         self._levels = [_Level(b"", own)]
         self._open = 1
         self.above = b""

@@ -36,7 +36,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._helper_engine i
 from ansible_collections.voltainer.volumes.plugins.module_utils._probe import FULL, probe
 from ansible_collections.voltainer.volumes.plugins.module_utils._program import SETPRIV, Program, start
 from ansible_collections.voltainer.volumes.plugins.module_utils._tar import PACK_OPTIONS, UNPACK_OPTIONS
-from ansible_collections.voltainer.volumes.plugins.module_utils._tree import empty, has_data, remove_attributes
+from ansible_collections.voltainer.volumes.plugins.module_utils._tree import empty, has_data, strip
 
 # Ends with its input, which ends with the process that is attached to it.
 _HOLD = ["/usr/bin/cat"]
@@ -86,8 +86,7 @@ class Helper:
         """Remove all that is in the volume, and its own attributes: what comes next would inherit its ACLs."""
         folder = self.open(volume)
         empty(folder)
-        with _told(f"Cannot empty the volume '{volume}'"):
-            remove_attributes(folder)
+        strip(folder)
 
     def keeps(self, volume: str, *, may_write: bool) -> Keeps:
         """Return what the file system of the volume can keep. Where that must be tried and may not be, the least."""

@@ -36,7 +36,8 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._tar_header impo
     xattr_name,
 )
 
-# With these GNU tar 1.34 and 1.35 keep all of an entry, and the same tree makes the same bytes. Add `-C DIR -f FILE .`.
+# With these GNU tar 1.34 and 1.35 keep all of an entry. The same tree makes the same bytes, but for sparse files, with
+# which 1.34 writes its process's ID. Add `-C FOLDER -f FILE .`.
 # --xattrs-include=*: without it only attributes of the namespace `user` are unpacked; with it, lists of access control
 # and capabilities come as bytes, which need no names of users, so that --acls would only write them a second time.
 # exthdr.name: the default of 1.34 has the process's ID in it.
@@ -53,9 +54,9 @@ PACK_OPTIONS = (
     "--one-file-system",
     "--warning=no-file-ignored",
 )
-# For root; into an empty folder that has no default list of access control: new files would inherit it. Names that are
-# absolute or climb, and what lies behind symbolic links of the archive, are kept inside by tar itself. Paths from 4096
-# bytes on cannot be unpacked (`Measured.longest_path` tells).
+# For root; into an empty folder that was stripped (`strip`): new files would inherit a default list of access control.
+# Names that are absolute or climb, and what lies behind symbolic links of the archive, are kept inside by tar itself.
+# Paths from 4096 bytes on cannot be unpacked (`Measured.longest_path` tells).
 UNPACK_OPTIONS = (
     "--extract",
     "--same-permissions",
@@ -113,7 +114,8 @@ def read_tar(
 
     Without `content`, content is not hashed. Without `links`, hard links come as files of their own, for which all
     files are remembered: some 500 bytes each. `on_bytes` is called with the bytes read from the stream. Paths are
-    cleaned of "." and empty components, not of what `dangers` tells. Raises DamagedArchiveError.
+    cleaned of "." and empty components, not of what `dangers` tells; one that comes twice was appended later, and the
+    last one is what is unpacked. Raises DamagedArchiveError.
     """
     held: Entry | None = None
     for entry in _Archive(_Source(stream, on_bytes), content=content, links=links).entries():

@@ -51,7 +51,7 @@ class Header(NamedTuple):
 def parse_header(block: bytes) -> Header:
     """Take a header apart."""
     name, mode, uid, gid, size, mtime, checksum, kind, linkname, magic, major, minor, prefix = _FIELDS.unpack(block)
-    if _number(checksum) != _sum(block) and not _is_signed_sum(block, _number(checksum)):
+    if not _is_sum(block, checksum):
         raise FormatError("the checksum of a header is wrong")
     name = name.split(b"\0", 1)[0]
     if magic == b"ustar\0" and prefix[0]:
@@ -179,6 +179,11 @@ def _sum(block: bytes) -> int:
     return halves - sum(block[_CHECKSUM]) + _SPACES
 
 
-def _is_signed_sum(block: bytes, checksum: int) -> bool:
-    """Tell whether the checksum is that of old programs, which took bytes for signed."""
-    return checksum == _sum(block) - 256 * sum(byte >= _SIGN for byte in block[:148] + block[156:])
+def _is_sum(block: bytes, checksum: bytes) -> bool:
+    try:
+        wanted = _number(checksum)
+    except FormatError:
+        return False
+    total = _sum(block)
+    # Old programs took bytes for signed.
+    return wanted == total or wanted == total - 256 * sum(byte >= _SIGN for byte in block[:148] + block[156:])

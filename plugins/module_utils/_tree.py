@@ -11,7 +11,6 @@ whose other names are yet to come. Attributes of the namespace `trusted` are see
 from __future__ import annotations
 
 import contextlib
-import errno
 import itertools
 import os
 import re
@@ -45,6 +44,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._tree_read impor
     CHUNK,
     KINDS,
     LINKABLE,
+    NO_XATTRS,
     Links,
     Reader,
     next_data,
@@ -356,16 +356,19 @@ def remove_sockets(fd: int) -> int:
     return count
 
 
-def remove_attributes(fd: int) -> None:
-    """Remove the attributes of the open folder itself, ACLs among them. Raises OSError."""
+def strip(fd: int) -> None:
+    """Remove the extended attributes of the folder itself, as far as they are part of a tree.
+
+    What is unpacked into a folder would inherit its default list of access control, and keep what the archive lacks.
+    Raises VolumesError for what cannot be removed.
+    """
     try:
-        names = [name for name in os.listxattr(fd) if counts_as_xattr(os.fsencode(name))]
+        for name in os.listxattr(fd):
+            if counts_as_xattr(os.fsencode(name)):
+                os.removexattr(fd, name)
     except OSError as exc:
-        if exc.errno in {errno.ENOTSUP, errno.ENOSYS}:
-            return
-        raise
-    for name in names:
-        os.removexattr(fd, name)
+        if exc.errno not in NO_XATTRS:
+            raise VolumesError("Cannot remove the attributes of the folder", exc.strerror or str(exc)) from exc
 
 
 def empty(fd: int) -> None:

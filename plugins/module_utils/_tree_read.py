@@ -33,7 +33,7 @@ KINDS: dict[int, Kind] = {
     stat.S_IFSOCK: "socket",
 }
 LINKABLE = frozenset({"file", "symlink"})
-_NO_XATTRS = frozenset({errno.ENOTSUP, errno.ENOSYS})
+NO_XATTRS = frozenset({errno.ENOTSUP, errno.ENOSYS})
 
 
 class Reader:
@@ -72,6 +72,9 @@ class Reader:
             return _entry(path, status, self._xattrs(name, status), target=target)
         except GoneError:
             self.walk.vanished(path)
+            if self._links is not None:
+                # It may still be there under another name, which is the first then.
+                self._links.forget(step)
         except OSError as exc:
             # A symbolic link that was replaced by something else.
             self.walk.missed(path, OSError(errno.ENOENT, "") if exc.errno == errno.EINVAL else exc)
@@ -114,7 +117,7 @@ class Reader:
         try:
             names = os.listxattr(place, follow_symlinks=follow)
         except OSError as exc:
-            if exc.errno not in _NO_XATTRS:
+            if exc.errno not in NO_XATTRS:
                 raise
             self._without_xattrs.add(device)
             return ()
@@ -126,7 +129,7 @@ class Reader:
                 try:
                     pairs.append((name, os.getxattr(place, name, follow_symlinks=follow)))
                 except OSError as exc:
-                    if exc.errno not in {errno.ENODATA, *_NO_XATTRS}:
+                    if exc.errno not in {errno.ENODATA, *NO_XATTRS}:
                         raise
         return tuple(pairs)
 
@@ -146,6 +149,10 @@ class Links:
         else:
             self._seen[key] = (step.path if path is None else path, left - 1)
         return path
+
+    def forget(self, step: Step) -> None:
+        """Forget what is at the step: its name that was seen is gone."""
+        self._seen.pop((step.status.st_dev, step.status.st_ino), None)
 
 
 def content_of(fd: int, status: os.stat_result, on_bytes: Callable[[int], None] | None = None) -> bytes:

@@ -350,6 +350,8 @@ class Maker:
             if name is None or b"times/" in path or status.st_mtime < 1500000000:
                 continue
             os.utime(name, ns=(ns, ns), dir_fd=fd, follow_symlinks=False)
+        os.fchown(self.root, 999, 998)
+        os.fchmod(self.root, 0o2751)
         os.utime(self.root, ns=(0, 1600000000123456789))
 
 

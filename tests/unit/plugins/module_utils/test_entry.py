@@ -43,7 +43,7 @@ def test_different_paths_are_shown_differently():
 
 def test_the_order_is_depth_first_by_bytes():
     wanted = [b"", b"A", b"a", b"a/inside", b"a/inside/deeper", b"a/z", b"a b", b"a!", b"a-b", b"a.b", b"a0", b"\xff"]
-    assert sorted(reversed(wanted), key=order) == sorted(sorted(wanted), key=order) == wanted
+    assert sorted(set(wanted), key=order) == wanted
 
 
 @pytest.mark.parametrize(

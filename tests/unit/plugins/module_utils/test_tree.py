@@ -27,6 +27,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._tree import (
     has_data,
     measure,
     remove_sockets,
+    strip,
     walk,
 )
 
@@ -94,7 +95,7 @@ def make_deep(folder, levels, name=b"d"):
 
 
 def test_entries_come_in_canonical_order_and_as_they_are(folder):
-    os.chmod(folder / "file", 0o4710)
+    os.chmod(folder / "file", 0o2640)
     os.utime(folder / "file", ns=(0, -1500000000))
     found = entries(folder)
     assert [entry.path for entry in found] == [
@@ -108,7 +109,7 @@ def test_entries_come_in_canonical_order_and_as_they_are(folder):
     ]
     status = (folder / "file").stat()
     assert found[1] == Entry(
-        b"file", "file", 0o4710, status.st_uid, status.st_gid, -1500000000, 7, content=hash_of(b"content")
+        b"file", "file", 0o2640, status.st_uid, status.st_gid, -1500000000, 7, content=hash_of(b"content")
     )
     assert (found[2].kind, found[2].target, found[3].kind) == ("symlink", b"file", "directory")
 
@@ -658,6 +659,44 @@ def test_a_folder_is_emptied_and_stays(folder, tmp_path):
     assert os.listdir(folder) == ["lost+found"]
     assert os.listdir(folder / "lost+found") == []
     assert (folder.stat().st_ino, (outside / "file").exists()) == (inode, True)
+
+
+def test_the_attributes_of_the_folder_itself_are_removed(folder, monkeypatch):
+    os.setxattr(folder, "user.a", b"1")
+    os.setxattr(folder / "file", "user.b", b"1")
+    with opened(folder) as fd:
+        strip(fd)
+        assert (os.listxattr(fd), os.listxattr(folder / "file")) == ([], ["user.b"])
+
+        def refuse(_place):
+            raise OSError(error, os.strerror(error))
+
+        monkeypatch.setattr(os, "listxattr", refuse)
+        error = errno.ENOTSUP
+        strip(fd)
+        error = errno.EIO
+        with pytest.raises(VolumesError, match="Cannot remove the attributes of the folder: Input/output error"):
+            strip(fd)
+
+
+def test_what_is_no_folder_is_told(folder):
+    with open(folder / "file", "rb") as file, pytest.raises(VolumesError, match="Cannot read the folder: it is none"):
+        list(walk(file.fileno()))
+
+
+def test_a_file_that_vanishes_under_its_first_name_only(folder, monkeypatch):
+    os.link(folder / "file", folder / "sub" / "again")
+    real = os.open
+
+    def late(place, *arguments, **options):
+        if place == b"file":
+            (folder / "file").unlink()
+        return real(place, *arguments, **options)
+
+    monkeypatch.setattr(os, "open", late)
+    found = {entry.path: entry.kind for entry in entries(folder)}
+    assert b"file" not in found
+    assert found[b"sub/again"] == "file"
 
 
 def test_the_tree_with_everything_is_removed(shallow, tmp_path):
