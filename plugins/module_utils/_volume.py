@@ -33,6 +33,9 @@ CANARY = f"{RESERVED}canary"
 # How the names of those volumes begin.
 CANARY_PREFIX = "voltainer-canary-"
 STAGING_SUFFIX = ".voltainer-change"
+# On the volume that notes whom a run brought to rest while it reads or writes the data of other volumes, as JSON.
+QUIESCED = f"{RESERVED}quiesced"
+QUIESCE_SUFFIX = ".voltainer-quiesce"
 
 # The engine puts it on a volume that it made up a name for (23.0 and later); before, only the name tells.
 _ANONYMOUS = "com.docker.volume.anonymous"

@@ -13,7 +13,12 @@ from typing import Any, Literal, cast
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import InvalidInputError, together
 from ansible_collections.voltainer.volumes.plugins.module_utils._reference import driver_key
 from ansible_collections.voltainer.volumes.plugins.module_utils._strings import label_strings, option_strings
-from ansible_collections.voltainer.volumes.plugins.module_utils._volume import LOCAL, RESERVED, STAGING_SUFFIX
+from ansible_collections.voltainer.volumes.plugins.module_utils._volume import (
+    LOCAL,
+    QUIESCE_SUFFIX,
+    RESERVED,
+    STAGING_SUFFIX,
+)
 
 State = Literal["present", "absent"]
 Comparison = Literal["subset", "exact"]
@@ -25,6 +30,19 @@ Drift = Literal["warn", "fail", "ignore"]
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+\Z")
 # Plugins make their own rules; some have folders in names.
 _PLUGIN_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*(?:/[a-zA-Z0-9_.-]+)*\Z")
+# Volumes of this collection, which it makes and removes by itself: what they are, and what brings them to their end.
+_OWN = {
+    # It may hold the only data of a volume whose change goes on, or was interrupted.
+    STAGING_SUFFIX: (
+        "staging volumes of this collection",
+        "Name the volume that the change is about: the next task for that one brings it to an end",
+    ),
+    # Without it, nobody knows which containers and services are to be started again.
+    QUIESCE_SUFFIX: (
+        "the volumes in which this collection notes whom it brought to rest",
+        "Name the volume whose users are at rest: the next task that uses its data brings them back",
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -151,13 +169,13 @@ def _checked_name(option: str, name: str, driver: str | None, state: State, wher
             if managed_here
             else "Choose another name (parts divided by '/' where the plugin has them)",
         )
-    if name.endswith(STAGING_SUFFIX):
-        # It may hold the only data of a volume whose change goes on, or was interrupted.
-        raise InvalidInputError(
-            f"The option '{option}'{where} has the invalid value {name!r}",
-            f"names that end in '{STAGING_SUFFIX}' are those of staging volumes of this collection",
-            "Name the volume that the change is about: the next task for that one brings it to an end",
-        )
+    for suffix, (what, way_out) in _OWN.items():
+        if name.endswith(suffix):
+            raise InvalidInputError(
+                f"The option '{option}'{where} has the invalid value {name!r}",
+                f"names that end in '{suffix}' are those of {what}",
+                way_out,
+            )
     return name
 
 
