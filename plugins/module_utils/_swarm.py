@@ -80,13 +80,17 @@ class SwarmNode:
 
 @dataclass(frozen=True)
 class Service:
-    """A service: `replicas` is how many tasks are to run, or None where it is not replicated."""
+    """A service: `replicas` is how many tasks are to run, or None where it is not replicated.
+
+    `raw` is its inspect, whose Spec must be sent whole with each change.
+    """
 
     id: str
     name: str
     mode: str
     replicas: int | None
     constraints: tuple[str, ...] = ()
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def from_inspect(cls, raw: Mapping[str, Any]) -> Service:
@@ -100,6 +104,7 @@ class Service:
             mode=mode,
             replicas=int((detail or {}).get("Replicas", 1)) if mode == _REPLICATED else None,
             constraints=tuple(placement.get("Constraints") or ()),
+            raw=raw,
         )
 
     @property

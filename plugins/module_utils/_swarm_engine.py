@@ -15,7 +15,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._swarm import Se
 from ansible_collections.voltainer.volumes.plugins.module_utils._transport import Request
 
 # What the engine says where somebody else changed the node meanwhile, with status 500 (20.10 to 28.5).
-_OUT_OF_SEQUENCE = "update out of sequence"
+OUT_OF_SEQUENCE = "update out of sequence"
 
 
 class OutOfSequenceError(EngineError):
@@ -56,7 +56,7 @@ class SwarmEngine(Engine):
                 what, Request("POST", f"{path_of('nodes', node.id)}/update", {"version": node.version}, body)
             )
         except EngineError as exc:
-            if _OUT_OF_SEQUENCE not in exc.why:
+            if OUT_OF_SEQUENCE not in exc.why:
                 raise
             way_out = "Somebody else changes the node at the same time: run the task again"
             raise OutOfSequenceError(what, exc.why, way_out, status=exc.status) from exc

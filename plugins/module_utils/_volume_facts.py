@@ -16,6 +16,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._volume import (
     BEHIND,
     CHANGE,
     PLUGIN_CHANGE,
+    QUIESCED,
     Change,
     Volume,
     change_of,
@@ -72,6 +73,11 @@ def unfinished_changes(volumes: Iterable[Volume]) -> dict[str, str]:
             told[volume.name] = (
                 "it notes that a plugin runs which has yet to read its changed config files; the next task of"
                 " docker_volume_plugin_x that restarts the plugin removes it"
+            )
+        elif QUIESCED in (volume.labels or {}):
+            told[volume.name] = (
+                "it says which containers and services are at rest while the data of a volume is used, or were left so;"
+                " the next task that uses that data brings them back and removes it"
             )
         elif PLUGIN_CHANGE in (volume.labels or {}):
             told[volume.name] = (
