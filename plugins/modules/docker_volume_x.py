@@ -27,6 +27,7 @@ extends_documentation_fragment:
   - voltainer.volumes.docker.socket
   - voltainer.volumes.attributes
   - voltainer.volumes.attributes.changes
+  - voltainer.volumes.progress
 attributes:
   idempotent:
     support: partial
@@ -404,6 +405,7 @@ errors:
 
 from ansible_collections.voltainer.volumes.plugins.module_utils._engine import connect
 from ansible_collections.voltainer.volumes.plugins.module_utils._module import SecretsOf, run_module
+from ansible_collections.voltainer.volumes.plugins.module_utils._progress import PROGRESS_SPEC
 from ansible_collections.voltainer.volumes.plugins.module_utils._volume_run import converge_volumes
 from ansible_collections.voltainer.volumes.plugins.module_utils._volume_wanted import parse_volumes
 
@@ -450,6 +452,7 @@ def main():
                 "options": {"name": {**NAME, "required": True}, **PER_VOLUME},
             },
             **of_task,
+            **PROGRESS_SPEC,
             "debug": {"type": "bool", "default": False},
         },
         parse_volumes,

@@ -1,0 +1,200 @@
+# Copyright (c) 2026, The voltainer.volumes developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a module tells of long work while it goes on: a small file on the host, which the action plugin reads.
+
+Pure but for that file and /proc. Nothing here may fail or slow the work that it tells of.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+PROGRESS_SPEC: dict[str, dict[str, Any]] = {"progress_interval": {"type": "float", "default": 5.0}}
+
+# Where the file is to be; the action plugin sets it in the task's environment where it is going to read the file.
+VARIABLE = "VOLTAINER_PROGRESS_FILE"
+
+_QUIET = 2.0  # seconds without a file: most tasks end before, and the action plugin does not look before 5 s
+_EVERY = 0.5  # seconds between two writes
+_SIZE = 1024  # bytes of the file, always the same: each write replaces all of the one before
+_LABEL = 128  # characters; six bytes for each at worst, so that the line fits
+
+
+class Progress:
+    """The file that tells how far the work is; with no path, nothing happens.
+
+    It is made when the work has taken a while, and removed by `close`, or at the end of a `with`.
+    """
+
+    def __init__(self, path: str | None, *, quiet: float = _QUIET, clock: Callable[[], float] = time.monotonic) -> None:
+        self._path = path
+        self._clock = clock
+        self._file: int | None = None
+        self._lock = threading.Lock()  # a watcher and the module may both write
+        self._begun = self._opens = clock() + quiet
+        self._due = self._opens
+        self._label, self._verb, self._total = "", "", None  # type: tuple[str, str, int | None]
+        self._phase = 0
+        self.done = 0
+
+    @classmethod
+    def from_environment(cls) -> Progress:
+        """Return the progress of this task: what the action plugin asked for, or none."""
+        path = os.environ.pop(VARIABLE, "")  # not for the programs that the module starts
+        return cls(path if os.path.isabs(path) else None)
+
+    @property
+    def on(self) -> bool:
+        """Tell whether somebody looks."""
+        return self._path is not None
+
+    def phase(self, label: str, verb: str, total: int | None = None) -> None:
+        """Begin a phase: `label` is the volume's name, `verb` what happens to it, `total` its bytes where known."""
+        self._label, self._verb, self._total = label[:_LABEL], verb, total
+        self._phase += 1
+        self.done = 0
+        self._begun = self._clock()
+        self._write(self._begun)
+
+    def advance(self, count: int) -> None:
+        """Add bytes to what is done; may be called for each block."""
+        self.set(self.done + count)
+
+    def set(self, done: int) -> None:
+        """Say how many bytes of this phase are done."""
+        self.done = done
+        if self._path is None:
+            return
+        now = self._clock()
+        if now >= self._due:
+            self._write(now)
+
+    def finish(self) -> None:
+        """End the phase: nothing is shown until the next one."""
+        self._verb = ""
+        self._write(self._clock())
+
+    def close(self) -> None:
+        """Remove the file."""
+        with self._lock:
+            path, self._path = self._path, None
+            if self._file is None or path is None:
+                return
+            file, self._file = self._file, None
+            try:
+                os.close(file)
+                os.unlink(path)
+            except OSError:
+                pass
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def _write(self, now: float) -> None:
+        if self._path is None or now < self._opens:
+            return
+        self._due = now + _EVERY
+        with self._lock:
+            try:
+                if self._path is not None:
+                    self._replace(self._path, now)
+            except (OSError, ValueError):
+                # A full disk may have room the next time; a file that cannot be made never will be.
+                if self._file is None:
+                    self._path = None
+
+    def _replace(self, path: str, now: float) -> None:
+        if self._file is None:
+            # The folder may be one where all users write: nothing that is there already is followed or written to.
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            self._file = os.open(path, flags, 0o600)
+        state = {
+            "label": self._label,
+            "verb": self._verb,
+            "done": self.done,
+            "total": self._total,
+            "at": round(now - self._begun, 3),
+            "phase": self._phase,
+        }
+        os.pwrite(self._file, json.dumps(state).encode("ascii").ljust(_SIZE - 1) + b"\n", 0)
+
+
+class Watcher(threading.Thread):
+    """Ask how many bytes another program has done, twice a second, and tell the progress, within a `with`.
+
+    `count` is of what runs within the `with`: it is added to what was done of the phase before.
+    """
+
+    def __init__(self, progress: Progress, count: Callable[[], int], every: float = _EVERY) -> None:
+        super().__init__(daemon=True, name="progress")
+        self._progress = progress
+        self._count = count
+        self._every = every
+        self._before = progress.done
+        self._ended = threading.Event()
+
+    def run(self) -> None:
+        """Look until the end."""
+        while not self._ended.wait(self._every):
+            self._look()
+
+    def _look(self) -> None:
+        try:
+            count = self._count()
+        except Exception:  # noqa: BLE001 - to tell of work must never fail it
+            return
+        if not self._ended.is_set():
+            self._progress.set(self._before + count)
+
+    def __enter__(self) -> Watcher:
+        if self._progress.on:
+            self.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._ended.set()
+        if self.ident is not None:
+            # With a limit: the count may ask a file system that hangs.
+            self.join(timeout=1)
+
+
+def watch_process(progress: Progress, processes: Iterable[int], *, reads: bool = False) -> Watcher:
+    """Return a watcher of what processes write, or read, by their IDs."""
+    return Watcher(progress, io_counter(processes, reads=reads))
+
+
+def io_counter(processes: Iterable[int], *, reads: bool = False) -> Callable[[], int]:
+    """Return a function that tells how many bytes processes have written, or read, so far."""
+    keys = ("rchar", "read_bytes") if reads else ("wchar", "write_bytes")
+    counts = dict.fromkeys(processes, 0)
+
+    def count() -> int:
+        for process, before in counts.items():
+            # What has ended keeps what it had.
+            counts[process] = max(before, *_io(process, keys))
+        return sum(counts.values())
+
+    return count
+
+
+def _io(process: int, keys: tuple[str, str]) -> tuple[int, int]:
+    """Return two of the kernel's counters of a process.
+
+    Neither does alone: the characters are counted when a call returns, and one copy_file_range of `cp` may take 2 GiB;
+    the bytes are those of disks, and none for tmpfs or a page that was cached.
+    """
+    try:
+        with open(f"/proc/{process}/io", encoding="ascii") as file:
+            values = dict(line.split(": ") for line in file)
+        return int(values[keys[0]]), int(values[keys[1]])
+    except (OSError, ValueError, KeyError):
+        return 0, 0
