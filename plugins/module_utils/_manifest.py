@@ -30,8 +30,8 @@ VERSION = 1
 MAX_BYTES = 4 * 1024 * 1024
 # How many of the files that changed while they were read it names.
 MAX_CHANGED = 100
-# What a way to pack may or may not keep.
-KEPT = ("owner", "mode", "times", "xattrs", "links", "sparse", "special", "symlinks")
+# What a way to pack may or may not keep; of times, only the whole seconds where `times_seconds` is true.
+KEPT = ("owner", "mode", "times", "times_seconds", "xattrs", "links", "sparse", "symlinks", "special")
 
 # How much of a key an error shows.
 _SHOWN = 80

@@ -84,6 +84,11 @@ def parse_volumes(params: Mapping[str, Any]) -> VolumesWanted:
     return VolumesWanted(tuple(parsed), single=False)
 
 
+def volume_name(option: str, name: str, driver: str | None = None) -> str:
+    """Return the name of a volume that an option gives, of any driver where none is said. Raises InvalidInputError."""
+    return _checked_name(option, name, driver, "absent", "")
+
+
 def _parse(params: Mapping[str, Any], where: str) -> VolumeWanted:
     driver, state, name = params.get("driver"), cast("State", params["state"]), params["name"]
     if driver is not None and not driver.strip():
