@@ -13,8 +13,10 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._manifest import
     KEPT,
     EngineFacts,
     Manifest,
+    Origin,
     created_text,
 )
+from ansible_collections.voltainer.volumes.plugins.module_utils._restic import Snapshot, tags
 from ansible_collections.voltainer.volumes.plugins.module_utils._restore_wanted import parse_restore
 
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=timezone.utc)
@@ -116,3 +118,10 @@ def wanted(**params):
 def wanted_back(**params):
     """Return what a task of docker_volume_x_restore wants."""
     return parse_restore({**OPTIONS_BACK, **params})
+
+
+def snapshot(name, time, host="host1", volume="pgdata", **changes):
+    """Return a snapshot that this collection made of a volume; `changes` are of its origin."""
+    values = {"volume": volume, "driver": "local", "options": {}, "hidden_options": (), "labels": {"team": "billing"}}
+    origin = Origin(**{**values, "engine": ENGINE.id, "content_digest": DIGEST, **changes})
+    return Snapshot(name, time, host, (f"/var/lib/docker/volumes/{volume}/_data",), tuple(tags(origin)))
