@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 from ansible.module_utils import basic
 
 from .engine_server import connection, serving
+from .trees import TORTURE
 
 
 @pytest.fixture
@@ -68,3 +72,22 @@ def run(monkeypatch, capsys, logged):
 
     run_it.connections, run_it.warned = [], []
     return run_it
+
+
+def _make_tortured(folder, *options):
+    if os.geteuid() != 0:
+        pytest.skip("only root can make devices, owners and attributes")
+    subprocess.run([sys.executable, TORTURE, "make", folder, *options], check=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tortured(tmp_path_factory):
+    """Return the path of a tree with all that a file system can hold. Tests only read it."""
+    return _make_tortured(tmp_path_factory.mktemp("tortured"))
+
+
+@pytest.fixture(scope="session")
+def shallow(tmp_path_factory):
+    """Return the path of such a tree without paths that are too long for cp and for unpacking by tar."""
+    return _make_tortured(tmp_path_factory.mktemp("shallow"), "--without", "deep")
