@@ -13,8 +13,8 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._errors import I
 from ansible_collections.voltainer.volumes.plugins.module_utils._quiesce import QuiesceWanted, parse_quiesce
 from ansible_collections.voltainer.volumes.plugins.module_utils._volume_wanted import (
     VolumeWanted,
-    checked_name,
     parse_volume,
+    volume_name,
 )
 
 OnExisting = Literal["fail", "replace", "sync"]
@@ -35,7 +35,7 @@ class CopyWanted:
 def parse_copy(params: Mapping[str, Any]) -> CopyWanted:
     """Return what the options of a task ask for. Raises InvalidInputError."""
     target = parse_volume(params)
-    source = checked_name("source", params["source"], None, "absent", "")
+    source = volume_name("source", params["source"])
     source_host = params.get("source_docker_host")
     if source == target.name and source_host is None:
         raise InvalidInputError(

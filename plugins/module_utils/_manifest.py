@@ -19,6 +19,7 @@ from typing import Any, Literal, NoReturn, get_args
 from ansible_collections.voltainer.volumes.plugins.module_utils._archive_kind import Compression, Encryption
 from ansible_collections.voltainer.volumes.plugins.module_utils._backup_names import ArchiveName, parse_archive
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import VolumesError
+from ansible_collections.voltainer.volumes.plugins.module_utils._reference import driver_key
 from ansible_collections.voltainer.volumes.plugins.module_utils._secrets import mask
 from ansible_collections.voltainer.volumes.plugins.module_utils._volume import CHANGE, Volume
 
@@ -29,8 +30,8 @@ VERSION = 1
 MAX_BYTES = 4 * 1024 * 1024
 # How many of the files that changed while they were read it names.
 MAX_CHANGED = 100
-# What a way to pack may or may not keep.
-KEPT = ("owner", "mode", "times", "xattrs", "links", "sparse", "special", "symlinks")
+# What a way to pack may or may not keep; of times, only the whole seconds where `times_seconds` is true.
+KEPT = ("owner", "mode", "times", "times_seconds", "xattrs", "links", "sparse", "symlinks", "special")
 
 # How much of a key an error shows.
 _SHOWN = 80
@@ -43,6 +44,33 @@ _DAMAGED = (
     "It was damaged or changed: take another backup, or move this file away to restore the archive without what only a"
     " manifest tells"
 )
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The volume that a backup is of, and how it was made, as a manifest or the tags of a snapshot tell.
+
+    `engine` is the ID of its engine. Secrets in `options` are masked, and `hidden_options` names their keys.
+    """
+
+    volume: str
+    driver: str
+    options: Mapping[str, str] | None
+    hidden_options: tuple[str, ...]
+    labels: Mapping[str, str] | None
+    engine: str = ""
+    content_digest: str | None = None
+
+    def same_definition(self, other: Origin) -> bool:
+        """Whether both were made in the same way, as far as it is told."""
+        return (self.volume, driver_key(self.driver), self.hidden_options) == (
+            other.volume,
+            driver_key(other.driver),
+            other.hidden_options,
+        ) and all(dict(one or {}) == dict(two or {}) for one, two in self._pairs(other))
+
+    def _pairs(self, other: Origin) -> tuple[tuple[Mapping[str, str] | None, Mapping[str, str] | None], ...]:
+        return ((self.options, other.options), (self.labels, other.labels))
 
 
 @dataclass(frozen=True)
@@ -97,6 +125,19 @@ class Manifest:
         """The name of the archive, in its parts."""
         return ArchiveName(self.volume, parse_created(self.created), self.compression, self.encryption)
 
+    @property
+    def origin(self) -> Origin:
+        """The volume that it is of."""
+        return Origin(
+            volume=self.volume,
+            driver=self.driver,
+            options=self.options,
+            hidden_options=self.hidden_options,
+            labels=self.labels,
+            engine=self.engine.id,
+            content_digest=self.content_digest,
+        )
+
     def to_json(self) -> str:
         """Return the text of the file; the same for equal manifests."""
         return json.dumps(asdict(self), indent=2, sort_keys=True) + "\n"
@@ -124,19 +165,13 @@ def from_json(text: str, file: str) -> Manifest:
     return manifest
 
 
-def described(volume: Volume, secret_options: Iterable[str]) -> dict[str, Any]:
-    """Return the fields of a manifest that tell how the volume was made, with secrets in its options masked."""
+def origin_of(volume: Volume, secret_options: Iterable[str], engine: str, content_digest: str | None = None) -> Origin:
+    """Return what a backup of the volume tells of it, with secrets in its options masked."""
     options = None if volume.options is None else mask(volume.options, secret_options)
     hidden = [key for key, value in (volume.options or {}).items() if options and options[key] != value]
     # The record of an unfinished change holds secrets, and is of no use elsewhere.
     labels = None if volume.labels is None else {key: one for key, one in volume.labels.items() if key != CHANGE}
-    return {
-        "volume": volume.name,
-        "driver": volume.driver,
-        "options": options,
-        "hidden_options": tuple(sorted(hidden)),
-        "labels": labels,
-    }
+    return Origin(volume.name, volume.driver, options, tuple(sorted(hidden)), labels, engine, content_digest)
 
 
 def some_changed(paths: Iterable[str]) -> tuple[str, ...]:

@@ -131,6 +131,11 @@ def parse_volume(params: Mapping[str, Any]) -> VolumeWanted:
     return _parse({**others, **params}, "")
 
 
+def volume_name(option: str, name: str, driver: str | None = None) -> str:
+    """Return the name of a volume that an option gives, of any driver where none is said. Raises InvalidInputError."""
+    return _checked_name(option, name, driver, "absent", "")
+
+
 def _parse(params: Mapping[str, Any], where: str) -> VolumeWanted:
     driver, state, name = params.get("driver"), cast("State", params["state"]), params["name"]
     if driver is not None and not driver.strip():
@@ -140,7 +145,7 @@ def _parse(params: Mapping[str, Any], where: str) -> VolumeWanted:
             f"Leave the option out to use the engine's default ('{LOCAL}')",
         )
     wanted = VolumeWanted(
-        name=checked_name("name", name, driver, state, where),
+        name=_checked_name("name", name, driver, state, where),
         state=state,
         driver=driver,
         driver_options=option_strings("driver_options", params.get("driver_options"), where),
@@ -177,15 +182,14 @@ def _check_rules(wanted: VolumeWanted, where: str) -> None:
             "a volume cannot be renamed ('rename_from') and removed (state 'absent') at once",
             "To remove it, name it as it is called now",
         )
-    checked_name("rename_from", wanted.rename_from, wanted.driver, "absent", where)
+    _checked_name("rename_from", wanted.rename_from, wanted.driver, "absent", where)
     if wanted.rename_from == wanted.name:
         raise InvalidInputError(
             f"The option 'rename_from'{where} is '{wanted.name}'", "that is the new name, too", "Give the old name"
         )
 
 
-def checked_name(option: str, name: str, driver: str | None, state: State, where: str) -> str:
-    """Return the name of a volume that an option has. Raises InvalidInputError where there can be none of that name."""
+def _checked_name(option: str, name: str, driver: str | None, state: State, where: str) -> str:
     if not name:
         # The engine would make an anonymous volume, a new one each time.
         raise InvalidInputError(f"The option '{option}'{where} is empty", "a volume needs a name", "Give one")

@@ -8,12 +8,16 @@ from __future__ import annotations
 from datetime import datetime, timezone
 
 from ansible_collections.voltainer.volumes.plugins.module_utils._backup_names import ArchiveName
+from ansible_collections.voltainer.volumes.plugins.module_utils._backup_wanted import parse_backup
 from ansible_collections.voltainer.volumes.plugins.module_utils._manifest import (
     KEPT,
     EngineFacts,
     Manifest,
+    Origin,
     created_text,
 )
+from ansible_collections.voltainer.volumes.plugins.module_utils._restic import Snapshot, tags
+from ansible_collections.voltainer.volumes.plugins.module_utils._restore_wanted import parse_restore
 
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=timezone.utc)
 ENGINE = EngineFacts("7a1c", "host1", "26.1.5+dfsg1", "1.45")
@@ -49,3 +53,75 @@ def manifest(name=None, **changes):
         "sockets_skipped": 0,
     }
     return Manifest(**{**values, **changes})
+
+
+OPTIONS = {
+    "name": "pgdata",
+    "path": "/srv/backups",
+    "fetch_to": None,
+    "repository": None,
+    "compression": "zstd",
+    "level": None,
+    "threads": 0,
+    "encryption": "none",
+    "recipients": [],
+    "unless_changed": False,
+    "keep": None,
+    "verify": True,
+    "secret_options": [],
+    "quiesce": "none",
+    "services": "none",
+    "quiesce_timeout": 60,
+    "progress_interval": 5.0,
+    "timeout": 60,
+}
+OPTIONS_BACK = {
+    "name": "pgdata",
+    "path": "/srv/backups",
+    "src": None,
+    "repository": None,
+    "snapshot": "latest",
+    "backup_of": None,
+    "on_existing": "replace",
+    "keep_previous": True,
+    "confirm": None,
+    "strip": "auto",
+    "identity_file": None,
+    "allow_devices": False,
+    "verify": True,
+    "driver": None,
+    "driver_options": None,
+    "labels": None,
+    "secret_options": [],
+    "quiesce": "none",
+    "services": "none",
+    "quiesce_timeout": 60,
+    "progress_interval": 5.0,
+    "timeout": 60,
+}
+REPOSITORY = {
+    "location": "/srv/restic",
+    "password_file": "/root/pw",
+    "cache_dir": None,
+    "host": None,
+    "environment": None,
+    "init": False,
+    "prune": True,
+}
+
+
+def wanted(**params):
+    """Return what a task of docker_volume_x_backup wants."""
+    return parse_backup({**OPTIONS, **params})
+
+
+def wanted_back(**params):
+    """Return what a task of docker_volume_x_restore wants."""
+    return parse_restore({**OPTIONS_BACK, **params})
+
+
+def snapshot(name, time, host="host1", volume="pgdata", **changes):
+    """Return a snapshot that this collection made of a volume; `changes` are of its origin."""
+    values = {"volume": volume, "driver": "local", "options": {}, "hidden_options": (), "labels": {"team": "billing"}}
+    origin = Origin(**{**values, "engine": ENGINE.id, "content_digest": DIGEST, **changes})
+    return Snapshot(name, time, host, (f"/var/lib/docker/volumes/{volume}/_data",), tuple(tags(origin)))

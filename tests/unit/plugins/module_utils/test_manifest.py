@@ -12,8 +12,9 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._errors import V
 from ansible_collections.voltainer.volumes.plugins.module_utils._manifest import (
     MAX_BYTES,
     MAX_CHANGED,
-    described,
+    Origin,
     from_json,
+    origin_of,
     some_changed,
 )
 from ansible_collections.voltainer.volumes.plugins.module_utils._volume import Volume
@@ -190,18 +191,39 @@ def test_any_values_are_a_manifest_or_an_error(changes):
     ],
 )
 def test_secrets_are_not_in_it(have, secret, options, hidden):
-    told = described(Volume.from_inspect(inspect(**have)), secret)
-    assert (told["volume"], told["driver"], told["labels"]) == ("pgdata", "local", {})
-    assert (told["options"], told["hidden_options"]) == (options, hidden)
+    told = origin_of(Volume.from_inspect(inspect(**have)), secret, "7a1c")
+    assert told == Origin("pgdata", "local", options, hidden, {}, "7a1c")
 
 
 def test_labels_stay_apart_from_the_record_of_a_change():
     labels = {"team": "billing", "voltainer.volumes.protected": "true", "voltainer.volumes.change": "{secret}"}
-    told = described(Volume.from_inspect(inspect(Labels=labels)), [])
-    assert told["labels"] == {"team": "billing", "voltainer.volumes.protected": "true"}
+    told = origin_of(Volume.from_inspect(inspect(Labels=labels)), [], "7a1c")
+    assert told.labels == {"team": "billing", "voltainer.volumes.protected": "true"}
 
 
 def test_files_that_changed():
     odd = b"caf\xe9".decode("utf-8", "surrogateescape")
     assert some_changed(["b", odd, "a"]) == ("a", "b", "caf\\xe9")
     assert len(some_changed(map(str, range(1000)))) == MAX_CHANGED
+
+
+@pytest.mark.parametrize(
+    ("have", "same"),
+    [
+        ({"Options": {}, "Labels": None}, True),
+        ({"Options": {"token": "another"}}, False),
+        ({"Driver": "local:latest"}, True),
+        ({"Driver": "rclone"}, False),
+        ({"Name": "other"}, False),
+        ({"Labels": {"a": "b"}}, False),
+    ],
+)
+def test_whether_a_volume_is_made_as_it_was(have, same):
+    before = origin_of(Volume.from_inspect(inspect()), [], "7a1c", "v1:00")
+    now = origin_of(Volume.from_inspect(inspect(**have)), [], "99ff")
+    assert before.same_definition(now) == now.same_definition(before) == same
+
+
+def test_the_origin_of_a_manifest():
+    one = manifest(labels={"a": "b"})
+    assert one.origin == Origin("pgdata", "local", None, (), {"a": "b"}, one.engine.id, one.content_digest)

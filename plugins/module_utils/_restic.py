@@ -1,0 +1,487 @@
+# Copyright (c) 2026, The voltainer.volumes developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""restic: its command lines, what its output means, and its errors in our words (0.14 to 0.18). Pure.
+
+Nothing secret is on a command line, which every user of the host can read: the repository's address, the file with its
+password and the keys of its storage go into the environment.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from typing import Any
+from urllib.parse import quote, unquote
+
+from ansible_collections.voltainer.volumes.plugins.module_utils._backup_names import decode, encode
+from ansible_collections.voltainer.volumes.plugins.module_utils._errors import InvalidInputError, VolumesError
+from ansible_collections.voltainer.volumes.plugins.module_utils._manifest import Origin
+from ansible_collections.voltainer.volumes.plugins.module_utils._secrets import hide
+from ansible_collections.voltainer.volumes.plugins.module_utils._strings import option_strings
+
+Version = tuple[int, int, int]
+
+# Exit code of a backup in which some files could not be read; the snapshot is there.
+INCOMPLETE = 3
+
+_RETRY_LOCK: Version = (0, 16, 0)
+_SPARSE: Version = (0, 15, 0)
+
+_VERSION = re.compile(r"restic ([0-9]+)\.([0-9]+)\.([0-9]+)")
+_TIME = re.compile(r"([0-9-]{10}T[0-9:]{8})(?:\.([0-9]+))?(Z|[+-][0-9]{2}:[0-9]{2})\Z")
+_ID = re.compile(r"[0-9a-f]{8,64}\Z")
+_BACKEND = re.compile(r"[a-z][a-z0-9]*:.")
+_PASSWORD_INSIDE = re.compile(r"//[^/@]*:[^/@]+@")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+# What options of ours say, and what would put a password where others may see it.
+_OURS = {
+    "RESTIC_REPOSITORY": "location",
+    "RESTIC_REPOSITORY_FILE": "location",
+    "RESTIC_PASSWORD": "password_file",
+    "RESTIC_PASSWORD_COMMAND": "password_file",
+    "RESTIC_PASSWORD_FILE": "password_file",
+    "RESTIC_CACHE_DIR": "cache_dir",
+    "RESTIC_HOST": "host",
+}
+# Shorter values, such as switches, are in any text.
+_SHORTEST_SECRET = 4
+
+_TAG = "voltainer."
+_VOLUME_TAG = f"{_TAG}volume="
+_DIGEST_TAG = "content-digest="
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A repository of restic; the fields are the suboptions of the option `repository`."""
+
+    location: str
+    password_file: str
+    cache_dir: str | None = None
+    host: str | None = None
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    init: bool = False
+    prune: bool = True
+
+    @property
+    def folder(self) -> str | None:
+        """The folder on this host that it is in, or None where it is elsewhere."""
+        path = self.location.removeprefix("local:")
+        return path if path.startswith("/") else None
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A snapshot in a repository."""
+
+    id: str
+    time: datetime
+    host: str
+    paths: tuple[str, ...]
+    tags: tuple[str, ...]
+
+    @property
+    def short(self) -> str:
+        """Its ID as it is shown."""
+        return self.id[:8]
+
+    @property
+    def origin(self) -> Origin | None:
+        """The volume that it is of, as its tags tell; None for one that this collection did not make."""
+        return _origin(self.tags)
+
+
+@dataclass(frozen=True)
+class BackedUp:
+    """What restic tells of a backup: how many files and bytes it read, how many bytes the repository grew by.
+
+    `unread` are the files that it could not read; the snapshot is there without them.
+    """
+
+    snapshot: str
+    files: int
+    content_bytes: int
+    added_bytes: int
+    unread: tuple[str, ...] = ()
+
+
+def parse_repository(value: Mapping[str, Any]) -> Repository:
+    """Return the repository that the option means. Raises InvalidInputError; no secret is shown."""
+    location = value["location"]
+    if _PASSWORD_INSIDE.search(location):
+        raise InvalidInputError(
+            "The option 'repository.location' has a password in it",
+            "locations are shown in output and logs",
+            "Give it in 'repository.environment' (RESTIC_REST_USERNAME and RESTIC_REST_PASSWORD for a REST server)",
+        )
+    if not location.isprintable() or not (location.removeprefix("local:").startswith("/") or _is_remote(location)):
+        raise InvalidInputError(
+            f"The option 'repository.location' has the invalid value {location!r}",
+            "it is neither an absolute path nor an address as restic has them",
+            "Give one such as /srv/restic, sftp:user@host:/srv/restic or s3:https://s3.example.com/bucket",
+        )
+    for name in ("password_file", "cache_dir"):
+        if value.get(name) is not None and not os.path.isabs(value[name]):
+            raise InvalidInputError(
+                f"The option 'repository.{name}' has the invalid value {value[name]!r}",
+                "it is no absolute path",
+                "Give the whole path on the host that runs the module",
+            )
+    if value.get("host") is not None and not value["host"].strip():
+        raise InvalidInputError(
+            "The option 'repository.host' is empty", "snapshots have a host", "Leave it out to use the engine's"
+        )
+    return Repository(
+        location=location,
+        password_file=value["password_file"],
+        cache_dir=value.get("cache_dir"),
+        host=value.get("host"),
+        environment=_variables(value.get("environment")),
+        init=bool(value.get("init", False)),
+        prune=bool(value.get("prune", True)),
+    )
+
+
+def environment(repository: Repository, base: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment for restic, made of that of this process without what it says to restic."""
+    given = {key: value for key, value in base.items() if not key.startswith("RESTIC_")}
+    own = {"RESTIC_REPOSITORY": repository.location, "RESTIC_PASSWORD_FILE": repository.password_file, "LC_ALL": "C"}
+    if repository.cache_dir:
+        own["RESTIC_CACHE_DIR"] = repository.cache_dir
+    return {**given, **repository.environment, **own}
+
+
+def parse_version(output: str) -> Version | None:
+    """Return the version that `restic version` tells."""
+    match = _VERSION.search(output)
+    return (int(match[1]), int(match[2]), int(match[3])) if match else None
+
+
+def look_command() -> list[str]:
+    """Return the command that succeeds where the repository is there and the password opens it."""
+    # Without a lock: a backup that goes on elsewhere is no reason to fail.
+    return ["restic", "--json", "--no-lock", "cat", "config"]
+
+
+def init_command() -> list[str]:
+    """Return the command that makes a repository."""
+    return ["restic", "--json", "init"]
+
+
+def backup_command(version: Version, host: str, tags: Iterable[str], folder: str) -> list[str]:
+    """Return the command that backs up `folder`, a name in the working directory.
+
+    A name and not a path: the snapshot then holds the folder, with its owner and mode, and none of those above it.
+    """
+    given = [part for tag in tags for part in ("--tag", tag)]
+    return ["restic", "--json", *_waiting(version), "backup", "--host", host, *given, "--", folder]
+
+
+def check_command(version: Version) -> list[str]:
+    """Return the command that checks the repository, without reading all data in it."""
+    return ["restic", "--json", *_waiting(version), "check"]
+
+
+def snapshots_command(volume: str | None = None, host: str | None = None) -> list[str]:
+    """Return the command that lists all snapshots, or those of a volume, or of a host."""
+    tag = [] if volume is None else ["--tag", volume_tag(volume)]
+    return ["restic", "--json", "--no-lock", "snapshots", *tag, *([] if host is None else ["--host", host])]
+
+
+def forget_command(version: Version, ids: Sequence[str], *, prune: bool) -> list[str]:
+    """Return the command that removes these very snapshots, and with `prune` the data that only they had.
+
+    Not by a policy: versions differ in what one means, and a snapshot of the future would push all others out.
+    """
+    if not ids:
+        raise ValueError("restic forget without IDs is about all snapshots")
+    return ["restic", "--json", *_waiting(version), "forget", *(["--prune"] if prune else []), "--", *ids]
+
+
+def restore_command(version: Version, snapshot: str, target: str, *, verify: bool) -> list[str]:
+    """Return the command that puts a snapshot into the folder `target`; with `verify` it reads all back."""
+    own = [*(["--sparse"] if version >= _SPARSE else []), *(["--verify"] if verify else [])]
+    return ["restic", "--json", *_waiting(version), "restore", *own, "--target", target, "--", snapshot]
+
+
+def restored_folders(target: str, snapshot: Snapshot) -> list[str]:
+    """Return where the volume's folder is below `target` after a restore; the first one that is there is it.
+
+    Backups of ours hold the folder itself, those that were made by its path hold all folders above it as well.
+    """
+    return [
+        os.path.join(target, inside)
+        for path in snapshot.paths[:1]
+        for inside in (os.path.basename(path.rstrip("/")), path.strip("/"))
+    ]
+
+
+def volume_tag(volume: str) -> str:
+    """Return the tag of all snapshots of a volume. restic takes a comma for the end of a tag; there is none in it."""
+    return f"{_VOLUME_TAG}{encode(volume)}"
+
+
+def tags(origin: Origin) -> list[str]:
+    """Return the tags of a snapshot, from which `Snapshot.origin` reads it back."""
+    told = [volume_tag(origin.volume), f"{_TAG}driver={_quoted(origin.driver)}"]
+    told += [f"{_TAG}engine={_quoted(origin.engine)}"] if origin.engine else []
+    told += [f"{_TAG}option.{_quoted(key)}={_quoted(value)}" for key, value in sorted((origin.options or {}).items())]
+    told += [f"{_TAG}hidden={_quoted(key)}" for key in origin.hidden_options]
+    told += [f"{_TAG}label.{_quoted(key)}={_quoted(value)}" for key, value in sorted((origin.labels or {}).items())]
+    return [*told, *([f"{_DIGEST_TAG}{origin.content_digest}"] if origin.content_digest else [])]
+
+
+def parse_snapshots(output: str, repository: Repository) -> list[Snapshot]:
+    """Return the snapshots that restic lists, the oldest first. Raises VolumesError for what is no list of these."""
+    try:
+        found = [_snapshot(record) for record in json.loads(output) or ()]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise VolumesError(
+            f"Cannot list the snapshots in {_shown(repository)}",
+            "restic answered something else than a list of them",
+            "Look at what 'restic snapshots --json' prints there",
+        ) from None
+    return sorted(found, key=lambda one: (one.time, one.id))
+
+
+def parse_backup(what: str, repository: Repository, code: int, output: str, errors: str) -> BackedUp:
+    """Return what a backup ended with. Raises VolumesError, about the action `what`, where there is no snapshot."""
+    messages = list(_messages(output))
+    summary = next((one for one in messages if one.get("message_type") == "summary"), {})
+    try:
+        if code not in {0, INCOMPLETE}:
+            raise failure(what, repository, code, output, errors)
+        done = BackedUp(
+            snapshot=summary["snapshot_id"],
+            files=int(summary["total_files_processed"]),
+            content_bytes=int(summary["total_bytes_processed"]),
+            added_bytes=int(summary["data_added"]),
+            unread=tuple(sorted(_unread([*messages, *_messages(errors)]))),
+        )
+    except (KeyError, TypeError, ValueError):
+        raise failure(what, repository, code, output, errors) from None
+    return done
+
+
+def failure(what: str, repository: Repository, code: int, output: str, errors: str) -> VolumesError:
+    """Return the error for a restic that failed at the action `what` with this exit code and these outputs."""
+    secrets = [value for value in repository.environment.values() if len(value) >= _SHORTEST_SECRET]
+    said = hide("\n".join(_said(output, errors)), secrets)
+    for codes, pattern, why, way_out in _FAILURES:
+        match = pattern.search(said)
+        if match or code in codes:
+            named = {"location": repository.location, "file": repository.password_file}
+            detail = match.group("detail") if match and "detail" in match.groupdict() else ""
+            return VolumesError(what, why.format(detail=detail, **named), way_out.format(**named))
+    last = said.strip().rpartition("\n")[2].removeprefix("Fatal: ") or f"it ended with the code {code}"
+    return VolumesError(what, f"restic failed at {_shown(repository)}: {last}")
+
+
+_REPAIR = "Look at what 'restic check' prints, repair it as restic's documentation tells, and back up again"
+_THERE = "the repository at '{location}'"
+_FAILURES: tuple[tuple[frozenset[int], re.Pattern[str], str, str], ...] = tuple(
+    (frozenset(codes), re.compile(pattern), why, way_out)
+    for codes, pattern, why, way_out in (
+        (
+            {12},
+            r"wrong password or no key found",
+            f"{_THERE} does not open with the password in '{{file}}'",
+            "Give the file that has its password in 'repository.password_file'",
+        ),
+        (
+            {11},
+            r"repository is already locked(?P<detail> (?:exclusively )?by .*)?",
+            f"{_THERE} is locked{{detail}}",
+            "Wait for that restic to end; if it does not run any more, remove its lock with 'restic unlock'",
+        ),
+        (
+            (),
+            r"Resolving password failed: (?:Fatal: )?(?P<detail>.*)",
+            "the password file '{file}' cannot be read: {detail}",
+            "Put the repository's password there, readable for the user who runs the task",
+        ),
+        (
+            (),
+            r"an empty password",
+            "the password file '{file}' is empty",
+            "Put the repository's password there",
+        ),
+        (
+            (),
+            r"(?i)(?P<detail>.*(?:could not resolve hostname|no such host|connection refused|no route to host"
+            r"|timed out|i/o timeout|network is unreachable|connection reset|host key verification failed"
+            r"|unable to start the sftp session).*)",
+            f"{_THERE} cannot be reached: {{detail}}",
+            "Look at the address, at the way there, and for sftp: whether ssh gets there without a password",
+        ),
+        (
+            (),
+            r"(?i)(?P<detail>.*(?:no credentials found|access ?denied|signature ?does ?not ?match"
+            r"|access key id|403 forbidden|401 unauthorized).*)",
+            f"{_THERE} does not let us in: {{detail}}",
+            "Give the keys in 'repository.environment' (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY for s3:)",
+        ),
+        (
+            (),
+            r"(?P<detail>.*permission denied.*)",
+            f"{_THERE} is not accessible for the user who runs the task: {{detail}}",
+            "Run the task as a user who may write there ('become: true')",
+        ),
+        (
+            (),
+            r"(?P<detail>.*(?:no space left on device|quota exceeded).*)",
+            f"{_THERE} has no space left",
+            "Make space there, for instance by 'keep' with fewer backups, and run 'restic prune'",
+        ),
+        (
+            {10},
+            r"Is there a repository at the following location",
+            "there is no repository at '{location}'",
+            "Give the right location, or have the backup make one there with 'repository.init: true'",
+        ),
+        (
+            (),
+            r"config file already exists",
+            f"{_THERE} is there already",
+            "Leave 'repository.init' out",
+        ),
+        (
+            (),
+            r"no matching ID found|no snapshot found|failed to find snapshot",
+            f"{_THERE} has no such snapshot",
+            "Choose one of those that 'restic snapshots' lists",
+        ),
+        (
+            (),
+            r"(?P<detail>pack [0-9a-f]{8,}: .*)(?s:.*)repository contains errors",
+            f"{_THERE} is damaged: {{detail}}",
+            _REPAIR,
+        ),
+        (
+            (),
+            r"repository contains errors",
+            f"{_THERE} is damaged",
+            _REPAIR,
+        ),
+        (
+            (),
+            r"invalid backend",
+            "restic knows no repositories such as '{location}'",
+            "Give a location that this version of restic knows, such as an absolute path, sftp: or s3:",
+        ),
+    )
+)
+
+
+def _is_remote(location: str) -> bool:
+    return bool(_BACKEND.match(location)) and not location.startswith("local:")
+
+
+def _shown(repository: Repository) -> str:
+    return f"the repository at '{repository.location}'"
+
+
+def _variables(given: Mapping[str, Any] | None) -> dict[str, str]:
+    values = option_strings("repository.environment", given) or {}
+    for name, value in values.items():
+        if not _VARIABLE.match(name) or "\0" in value:
+            raise InvalidInputError(
+                f"The option 'repository.environment' has the invalid key {name!r}",
+                "it is no name of an environment variable, or its value has a NUL character",
+                "Give names such as AWS_ACCESS_KEY_ID",
+            )
+        if name in _OURS:
+            raise InvalidInputError(
+                f"The option 'repository.environment' has the key '{name}'",
+                f"that is what the option 'repository.{_OURS[name]}' is for",
+                f"Use 'repository.{_OURS[name]}'",
+            )
+    return values
+
+
+def _waiting(version: Version) -> list[str]:
+    """Return the option by which restic waits for another one on another host to end; older versions have none."""
+    return ["--retry-lock", "5m"] if version >= _RETRY_LOCK else []
+
+
+def _quoted(text: str) -> str:
+    return quote(text, safe="/:@+ ")
+
+
+def _origin(told: Sequence[str]) -> Origin | None:
+    known = [tag.partition("=") for tag in told if tag.startswith((_TAG, _DIGEST_TAG))]
+    single = {key.removeprefix(_TAG): value for key, _equals, value in known}
+    volume = decode(single.get("volume", ""))
+    if volume is None:
+        return None
+    parts: dict[str, dict[str, str]] = {"option": {}, "label": {}}
+    for key, _equals, value in known:
+        kind, dot, name = key.removeprefix(_TAG).partition(".")
+        if dot and kind in parts:
+            parts[kind][unquote(name)] = unquote(value)
+    return Origin(
+        volume=volume,
+        driver=unquote(single.get("driver", "")) or "local",
+        options=parts["option"],
+        hidden_options=tuple(sorted(unquote(value) for key, _equals, value in known if key == f"{_TAG}hidden")),
+        labels=parts["label"],
+        engine=unquote(single.get("engine", "")),
+        content_digest=single.get(_DIGEST_TAG[:-1]),
+    )
+
+
+def _snapshot(record: Mapping[str, Any]) -> Snapshot:
+    texts = [record["id"], record.get("hostname") or "", *(record.get("paths") or ()), *(record.get("tags") or ())]
+    if not all(isinstance(text, str) for text in texts) or not _ID.match(record["id"]):
+        raise TypeError
+    return Snapshot(
+        id=record["id"],
+        time=_time(record["time"]),
+        host=record.get("hostname") or "",
+        paths=tuple(record.get("paths") or ()),
+        tags=tuple(record.get("tags") or ()),
+    )
+
+
+def _time(text: str) -> datetime:
+    match = _TIME.match(text)
+    if not match:
+        raise ValueError
+    # Python 3.9 reads neither the Z nor nanoseconds.
+    whole = datetime.fromisoformat(match[1] + match[3].replace("Z", "+00:00"))
+    return (whole + timedelta(microseconds=int((match[2] or "0")[:6].ljust(6, "0")))).astimezone(timezone.utc)
+
+
+def _messages(output: str) -> Iterator[dict[str, Any]]:
+    for line in output.splitlines():
+        if line.startswith("{"):
+            try:
+                message = json.loads(line)
+            except (ValueError, RecursionError):
+                continue
+            if isinstance(message, dict):
+                yield message
+
+
+def _unread(messages: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    for message in messages:
+        # What only the estimate of the size did not find is told again where it was to be read.
+        if message.get("message_type") == "error" and message.get("during") == "archival":
+            yield str(message.get("item") or "")
+
+
+def _said(output: str, errors: str) -> Iterator[str]:
+    """Yield what restic says, the messages that are JSON as their text; what it tried again is left out."""
+    for line in [*output.splitlines(), *errors.splitlines()]:
+        if not line.startswith("{"):
+            if "retrying after" not in line and not line.startswith("["):
+                yield line
+            continue
+        for message in _messages(line):
+            if message.get("message_type") in {"error", "exit_error"}:
+                yield str(message.get("message") or message.get("error") or "")
