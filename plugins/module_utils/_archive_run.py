@@ -113,26 +113,36 @@ def pack(at: Reach, volume: str, out: int, packing: Packing, progress: Progress)
     return packed
 
 
-def read_back(archive: int, kind: ArchiveKind, progress: Progress, *, identity_file: str | None = None) -> Checked:
-    """Read all of an archive, from its first byte on. Raises DamagedArchiveError, ProgramError and VolumesError."""
+def read_back(
+    archive: int, kind: ArchiveKind, progress: Progress, *, identity_file: str | None = None, packed: bool = True
+) -> Checked:
+    """Read all of an archive, from its first byte on; where it is not `packed`, only its bytes, which nobody here can read.
+
+    Raises DamagedArchiveError, ProgramError and VolumesError.
+    """
     checked = Checked()
     hashing = _Hashing(archive)
     hashing.start()
     try:
-        with _opened(archive, kind, identity_file) as stream:
-            for entry in read_tar(stream, on_bytes=progress.advance):
-                checked.digest.add(entry)
-                danger = dangers(entry)
-                if danger and entry.kind in {"character", "block"}:
-                    _remember(checked.devices, f"'{shown(entry.path)}': {danger}")
-                elif danger:
-                    _remember(checked.dangers, f"'{shown(entry.path)}': {danger}")
-                if len(checked.names) < _TOPS:
-                    checked.names.append(entry.path)
+        if packed:
+            with _opened(archive, kind, identity_file) as stream:
+                _look_at(stream, checked, progress)
     finally:
         hashing.join()
     checked.sha256, checked.size = hashing.hexdigest(), hashing.size
     return checked
+
+
+def _look_at(stream: Source, checked: Checked, progress: Progress) -> None:
+    for entry in read_tar(stream, on_bytes=progress.advance):
+        checked.digest.add(entry)
+        danger = dangers(entry)
+        if danger and entry.kind in {"character", "block"}:
+            _remember(checked.devices, f"'{shown(entry.path)}': {danger}")
+        elif danger:
+            _remember(checked.dangers, f"'{shown(entry.path)}': {danger}")
+        if len(checked.names) < _TOPS:
+            checked.names.append(entry.path + (b"/" if entry.kind == "directory" else b""))
 
 
 def unpack(
@@ -142,13 +152,25 @@ def unpack(
     what = f"Cannot unpack the archive into the volume '{volume}'"
     argv = [_TAR, *UNPACK_OPTIONS, "--file=-", f"--directory={at.places[volume]}"]
     if prefix:
-        argv += [f"--strip-components={len(prefix.split(b'/'))}", "--", os.fsdecode(prefix)]
+        # tar takes names as the archive has them, and counts a leading dot.
+        dotted = _first_name(archive, kind, identity_file).startswith("./")
+        depth = len(prefix.split(b"/")) + dotted
+        member = ("./" if dotted else "") + os.fsdecode(prefix)
+        argv += [f"--strip-components={depth}", "--no-wildcards", "--", member]
     with _opened(archive, kind, identity_file) as stream:
         tar = at.start(argv, stdin=stream)
         try:
             tar.wait(what)
         finally:
             tar.stop()
+
+
+def _first_name(archive: int, kind: ArchiveKind, identity_file: str | None) -> str:
+    with ExitStack() as stack:
+        stream = stack.enter_context(_opened(archive, kind, identity_file, whole=False))
+        program = start([_TAR, "--list", "--file=-"], stdin=stream, stdout=-1)
+        stack.callback(program.stop)
+        return program.process.stdout.readline().decode("utf-8", "surrogateescape") if program.process.stdout else ""
 
 
 def open_archive(path: str) -> int:
@@ -239,8 +261,11 @@ def _chained(source: Any, commands: Sequence[list[str]], out: int, stack: ExitSt
 
 
 @contextmanager
-def _opened(archive: int, kind: ArchiveKind, identity_file: str | None) -> Iterator[IO[bytes]]:
-    """Yield the tar file that is in an archive. Raises DamagedArchiveError where a program cannot read it."""
+def _opened(archive: int, kind: ArchiveKind, identity_file: str | None, *, whole: bool = True) -> Iterator[IO[bytes]]:
+    """Yield the tar file that is in an archive, of which the `whole` is read.
+
+    Raises DamagedArchiveError and ProgramError where it cannot be read.
+    """
     what = "Cannot read the archive"
     decrypt = decrypt_command(kind.encryption, identity_file) if kind.encryption != "none" else None
     commands = _found(what, decrypt, decompress_command(kind))
@@ -260,7 +285,7 @@ def _opened(archive: int, kind: ArchiveKind, identity_file: str | None) -> Itera
             said = [f"{program.name}: {program.said.splitlines()[0]}" for program in programs if _ended_badly(program)]
             exc.why = "; ".join([*said, exc.why])
             raise
-        for program in programs:
+        for program in programs if whole else ():
             try:
                 program.wait(what)
             except ProgramError as exc:

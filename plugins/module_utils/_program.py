@@ -78,9 +78,11 @@ def start(
     stdin: Any = None,
     stdout: Any = None,
     environment: Mapping[str, str] | None = None,
+    folder: str | None = None,
     name: str = "",
 ) -> Program:
-    """Start a program, which the kernel ends together with this process. `environment` is all of its environment.
+    """Start a program, which the kernel ends together with this process. `environment` is all of its environment, and
+    `folder` its working directory.
 
     Must be called by the thread that lives as long as the program is to. Raises VolumesError where it cannot start.
     """
@@ -93,6 +95,7 @@ def start(
             stderr=errors,
             env={"PATH": PATH, "LC_ALL": "C", **(environment or {})},
             bufsize=0,
+            cwd=folder,
             # What a program makes has the mode that it asks for.
             umask=0,
         )
