@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -22,8 +23,8 @@ VARIABLE = "VOLTAINER_PROGRESS_FILE"
 
 _QUIET = 2.0  # seconds without a file: most tasks end before, and the action plugin does not look before 5 s
 _EVERY = 0.5  # seconds between two writes
-_SIZE = 1024  # bytes of the file, always the same: each write replaces all of the one before
-_LABEL = 128  # characters; six bytes for each at worst, so that the line fits
+_SIZE = 512  # bytes of the file, always the same: each write replaces all of the one before
+_LONGEST = 128  # characters of a label or verb; a quoted one takes two bytes, and the line fits
 
 
 class Progress:
@@ -56,7 +57,7 @@ class Progress:
 
     def phase(self, label: str, verb: str, total: int | None = None) -> None:
         """Begin a phase: `label` is the volume's name, `verb` what happens to it, `total` its bytes where known."""
-        self._label, self._verb, self._total = label[:_LABEL], verb, total
+        self._label, self._verb, self._total = _plain(label), _plain(verb)[:32], total
         self._phase += 1
         self.done = 0
         self._begun = self._clock()
@@ -88,8 +89,10 @@ class Progress:
                 return
             file, self._file = self._file, None
             try:
+                mine = os.fstat(file).st_ino == os.lstat(path).st_ino
                 os.close(file)
-                os.unlink(path)
+                if mine:
+                    os.unlink(path)
             except OSError:
                 pass
 
@@ -114,9 +117,7 @@ class Progress:
 
     def _replace(self, path: str, now: float) -> None:
         if self._file is None:
-            # The folder may be one where all users write: nothing that is there already is followed or written to.
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-            self._file = os.open(path, flags, 0o600)
+            self._file = _create(path)
         state = {
             "label": self._label,
             "verb": self._verb,
@@ -126,6 +127,24 @@ class Progress:
             "phase": self._phase,
         }
         os.pwrite(self._file, json.dumps(state).encode("ascii").ljust(_SIZE - 1) + b"\n", 0)
+
+
+def _plain(text: str) -> str:
+    return "".join(char if " " <= char <= "~" else "?" for char in text[:_LONGEST])
+
+
+def _create(path: str) -> int:
+    """Make the file. The folder may be one where all users write: what is there is neither followed nor written to."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        return os.open(path, flags, 0o600)
+    except FileExistsError:
+        # ssh lost its connection, and Ansible starts the module a second time: the first one's file tells nothing.
+        there = os.lstat(path)
+        if not stat.S_ISREG(there.st_mode) or (there.st_uid, there.st_size) != (os.geteuid(), _SIZE):
+            raise
+        os.unlink(path)
+        return os.open(path, flags, 0o600)
 
 
 class Watcher(threading.Thread):

@@ -81,10 +81,11 @@ def test_it_is_written_twice_a_second_at_most(path: Path, progress: Progress, cl
 
 
 def test_the_file_has_one_size_and_belongs_to_its_user_alone(path: Path, progress: Progress, clock: Clock) -> None:
-    progress.phase("ü" * 500, "copy", 2**70)
+    progress.phase('"' * 500, "\n" * 500, 2**70)
+    clock.now += 10**9
+    progress.advance(2**70)
     size = path.stat().st_size
-    assert read(path)["label"] == "ü" * 128
-    clock.now += 1
+    assert (read(path)["label"], read(path)["verb"]) == ('"' * 128, "?" * 32)
     progress.phase("v", "copy")
     assert path.stat().st_size == size
     assert path.stat().st_mode & 0o777 == 0o600
@@ -128,6 +129,19 @@ def test_what_is_there_already_is_left_alone(tmp_path: Path, path: Path, progres
     progress.close()
     assert path.is_symlink() or path.read_text() == "precious"
     assert target.exists() == (there != "dangling")
+
+
+def test_a_module_that_is_started_again_takes_over(path: Path, progress: Progress, clock: Clock) -> None:
+    progress.phase("bizvol", "copy", 10)
+    again = Progress(str(path), quiet=0, clock=clock)
+    again.phase("bizvol", "copy", 11)
+    assert read(path)["total"] == 11
+    clock.now += 1
+    progress.advance(5)
+    progress.close()
+    assert read(path)["total"] == 11
+    again.close()
+    assert not path.exists()
 
 
 @pytest.mark.parametrize("path", ["/nonexistent/folder/file", "/proc/1/nothing", "nul\0l"])
