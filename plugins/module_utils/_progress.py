@@ -8,6 +8,7 @@ Pure but for that file and /proc. Nothing here may fail or slow the work that it
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import stat
@@ -46,9 +47,15 @@ class Progress:
 
     @classmethod
     def from_environment(cls) -> Progress:
-        """Return the progress of this task: what the action plugin asked for, or none."""
+        """Return the progress of this task, the same each time: what the action plugin asked for, or none.
+
+        Its file is removed when the module ends, if nobody closed it before.
+        """
         path = os.environ.pop(VARIABLE, "")  # not for the programs that the module starts
-        return cls(path if os.path.isabs(path) else None)
+        if path:
+            _of_task[:] = [cls(path if os.path.isabs(path) else None)]
+            atexit.register(_of_task[0]._close_in, os.getpid())
+        return _of_task[0]
 
     @property
     def on(self) -> bool:
@@ -95,6 +102,10 @@ class Progress:
                     os.unlink(path)
             except OSError:
                 pass
+
+    def _close_in(self, process: int) -> None:
+        if os.getpid() == process:  # and not at the end of a fork
+            self.close()
 
     def __enter__(self) -> Progress:
         return self
@@ -147,6 +158,9 @@ def _create(path: str) -> int:
         return os.open(path, flags, 0o600)
 
 
+_of_task = [Progress(None)]
+
+
 class Watcher(threading.Thread):
     """Ask how many bytes another program has done, twice a second, and tell the progress, within a `with`.
 
@@ -193,27 +207,45 @@ def watch_process(progress: Progress, processes: Iterable[int], *, reads: bool =
 
 def io_counter(processes: Iterable[int], *, reads: bool = False) -> Callable[[], int]:
     """Return a function that tells how many bytes processes have written, or read, so far."""
-    keys = ("rchar", "read_bytes") if reads else ("wchar", "write_bytes")
-    counts = dict.fromkeys(processes, 0)
-
-    def count() -> int:
-        for process, before in counts.items():
-            # What has ended keeps what it had.
-            counts[process] = max(before, *_io(process, keys))
-        return sum(counts.values())
-
-    return count
+    counts = {process: IoCount(process, reads=reads) for process in processes}
+    return lambda: sum(count() for count in counts.values())
 
 
-def _io(process: int, keys: tuple[str, str]) -> tuple[int, int]:
-    """Return two of the kernel's counters of a process.
+class IoCount:
+    """How many bytes one process has written, or read, so far; what has ended keeps what it had.
 
-    Neither does alone: the characters are counted when a call returns, and one copy_file_range of `cp` may take 2 GiB;
-    the bytes are those of disks, and none for tmpfs or a page that was cached.
+    The kernel counts the bytes of a call when it returns, and one copy_file_range of `cp` may take 2 GiB. What such a
+    call has done meanwhile is known from the bytes that were set on their way to a disk, a page at least for each file.
     """
+
+    def __init__(self, process: int, *, reads: bool = False) -> None:
+        self._process = process
+        self._reads = reads
+        self._returned = 0  # bytes of calls that have returned
+        self._disk_then = 0  # bytes for the disk when the last of these did
+        self._most = 0
+
+    def __call__(self) -> int:
+        """Look, and return the count."""
+        counts = _io(self._process)
+        if self._reads:
+            self._most = max(self._most, counts.get("rchar", 0))
+        else:
+            self._most = max(self._most, self.written(counts.get("wchar", 0), counts.get("write_bytes", 0)))
+        return self._most
+
+    def written(self, returned: int, disk: int) -> int:
+        """Return what these two counters of the kernel come to, after those before."""
+        if returned != self._returned:
+            self._returned, self._disk_then = returned, disk
+        both = returned + max(0, disk - self._disk_then)
+        # An overlay file system counts copy_file_range twice; pipes, tmpfs and FUSE have no bytes for a disk.
+        return min(both, disk) if disk >= returned / 4 else both
+
+
+def _io(process: int) -> dict[str, int]:
     try:
         with open(f"/proc/{process}/io", encoding="ascii") as file:
-            values = dict(line.split(": ") for line in file)
-        return int(values[keys[0]]), int(values[keys[1]])
-    except (OSError, ValueError, KeyError):
-        return 0, 0
+            return {name: int(value) for name, value in (line.split(": ") for line in file)}
+    except (OSError, ValueError):
+        return {}
