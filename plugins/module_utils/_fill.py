@@ -178,7 +178,7 @@ def fill_steps(
     yield Step("verify", f"Compare '{into}' with what it is to be", {**about, "volume": into})
     if fill.created and fill.staged:
         yield create
-    if fill.way == "replace":
+    if fill.way == "replace" and not fill.created:
         words = f"Copy what is in '{fill.target}' to '{fill.previous}', and compare"
         yield Step("save", words, about)
     if fill.staged:
