@@ -114,12 +114,16 @@ class BackupContent:
         found = content_digest(at, target)
         self.content_bytes, self.files = found.bytes, found.files
         if self.verify and self.digest is not None and found.hexdigest() != self.digest:
-            raise VolumesError(
-                f"What was unpacked into '{target}' is not what the backup has",
-                f"the digest of the content is {found.hexdigest()}, and that of the backup {self.digest}",
-                "Look at the disk and its file system: it must keep owners, modes, times and attributes",
-            )
+            self.refuse(target, found.hexdigest())
         self.digest = found.hexdigest()
+
+    def refuse(self, target: str, found: str) -> None:
+        """Raise VolumesError, since what is in the volume has another digest than the backup."""
+        raise VolumesError(
+            f"What was unpacked into '{target}' is not what the backup has",
+            f"the digest of the content is {found}, and that of the backup {self.digest}",
+            "Look at the disk and its file system: it must keep owners, modes, times and attributes",
+        )
 
 
 @dataclass
@@ -156,6 +160,13 @@ class SnapshotContent(BackupContent):
     restic: Restic | None = None
     engine: DataEngine | None = None
     snapshot: Snapshot | None = None
+
+    def refuse(self, target: str, found: str) -> None:
+        """Warn: restic compared the content itself, and there is more in a volume than restic keeps (0.14 to 0.18)."""
+        self.warnings.append(
+            f"What restic brought back into '{target}' is not in all as it was backed up. It does not keep hard links"
+            f" between symbolic links, nor, before 0.15, holes in files (digest {found}, backed up as {self.digest})"
+        )
 
     def bring(self, at: Reach, target: str, *, update: bool = False) -> None:
         """See Content."""
