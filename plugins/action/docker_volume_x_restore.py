@@ -44,7 +44,8 @@ class ActionModule(ProgressAction):
         except AnsibleError as exc:
             why = str(exc).splitlines()[0]
             raise AnsibleActionFail(
-                f"Cannot read the archive '{src}' on the controller: {why} Correct 'src'; 'path' is for files of the host"
+                f"Cannot read the archive '{src}' on the controller: {why}"
+                " Correct 'src'; 'path' is for files of the host"
             ) from exc
         if not os.path.isfile(local):
             raise AnsibleActionFail(f"Cannot read the archive '{src}' on the controller: it is no file. Correct 'src'")
