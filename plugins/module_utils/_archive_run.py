@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Pack a volume into an archive, read an archive back, and unpack one into a volume.
 
-GNU tar reads and writes the volumes, inside a helper container; compression and encryption are the host's programs. The
-bytes go from program to program. Where the compressed form has a checksum of its own (zstd, gzip), this process looks at
-them only when the archive is read back, so that the volume is read as fast as the programs can.
+GNU tar reads and writes the volumes, inside a helper container; compression and encryption are the host's programs.
+The bytes go from program to program. Where the compressed form has a checksum of its own (zstd, gzip), this process
+looks at them only when the archive is read back, so that the volume is read as fast as the programs can.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ def read_back(archive: int, kind: ArchiveKind, progress: Progress, *, identity_f
     return checked
 
 
-def unpack(
+def unpack(  # noqa: PLR0913 - a place, an archive, and how that is read
     at: Helper, volume: str, archive: int, kind: ArchiveKind, *, identity_file: str | None = None, prefix: bytes = b""
 ) -> None:
     """Unpack an archive, or what is below the folder `prefix` in it, into the empty volume. Raises ProgramError."""
@@ -255,12 +255,12 @@ def _opened(archive: int, kind: ArchiveKind, identity_file: str | None) -> Itera
             said = [f"{program.name}: {program.said.splitlines()[0]}" for program in programs if _ended_badly(program)]
             exc.why = "; ".join([*said, exc.why])
             raise
-        for program in programs:
-            try:
+        try:
+            for program in programs:
                 program.wait(what)
-            except ProgramError as exc:
-                exc.way_out = _OTHER
-                raise
+        except ProgramError as exc:
+            exc.way_out = _OTHER
+            raise
 
 
 _OTHER = "Take another backup: this one is damaged, or was changed"

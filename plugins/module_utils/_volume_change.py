@@ -211,7 +211,7 @@ def _there(engine: Engine, name: str, change: Change) -> Volume:
 
 
 def _unstage(engine: Engine, change: Change) -> None:
-    """Remove what tells of the change; of a copy, the staging volume first: without the other one, it counts for nothing."""
+    """Remove what tells of the change; of a copy, the mark first: without it, the staging volume counts for nothing."""
     staging = engine.volume(change.staging)
     if staging is None:
         return
@@ -287,7 +287,8 @@ def _settle_copy(engine: Engine, change: Change, staging: Volume, definition: De
         raise RefusedError(
             f"Cannot bring the interrupted {change.words} to an end",
             f"the volume '{change.name}' was removed by somebody else before its data was copied",
-            f"What was copied of it is in '{change.staging}'. Where that is not needed, remove it, and run the task again",
+            f"What was copied of it is in '{change.staging}'. Where that is not needed, remove it, and run the task"
+            " again",
         )
     if volume is not None and volume.made_as(change.before) and not volume.made_as(change.target):
         # It was not removed yet.

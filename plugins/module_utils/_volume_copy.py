@@ -88,8 +88,8 @@ def _refuse_other(at: Helper, change: Change) -> None:
         raise RefusedError(
             f"Cannot bring the data to the new volume '{change.name}'",
             "with its new definition, there is other data in it already",
-            f"All data from before is in '{change.staging}'. Where what is in '{change.name}' is not needed, remove that"
-            " volume or what is in it, and run the task again; otherwise correct the definition",
+            f"All data from before is in '{change.staging}'. Where what is in '{change.name}' is not needed, remove"
+            " that volume or what is in it, and run the task again; otherwise correct the definition",
         )
 
 
