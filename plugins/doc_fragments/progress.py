@@ -13,7 +13,8 @@ class ModuleDocFragment:
 options:
   progress_interval:
     description:
-      - How many seconds pass between two lines that tell how far the task is, such as
+      - >-
+        How many seconds pass between two lines that tell how far the task is, such as
         C(pgdata: copy 3.2/8.0 GiB, 214 MiB/s, 23 s left). V(0) for no such lines.
       - Nothing is shown for work of less than 5 seconds, in check mode, with C(async), or with C(no_log).
       - The lines go to the standard output, or to the error output where a callback writes JSON to the other one.

@@ -33,6 +33,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._errors import R
 from ansible_collections.voltainer.volumes.plugins.module_utils._helper import Helper
 from ansible_collections.voltainer.volumes.plugins.module_utils._program import Program, ProgramError, find, start
 from ansible_collections.voltainer.volumes.plugins.module_utils._progress import Progress, Watcher
+from ansible_collections.voltainer.volumes.plugins.module_utils._reach import Reach, Source, packed_by
 from ansible_collections.voltainer.volumes.plugins.module_utils._tar import (
     PACK_OPTIONS,
     UNPACK_OPTIONS,
@@ -62,6 +63,15 @@ class Packing:
     level: int = 3
     threads: int = 0
     recipients: tuple[str, ...] = ()
+    verify: bool = True
+
+    @property
+    def blindly(self) -> bool:
+        """Whether the bytes need not be looked at on the way: reading back tells all, and the compression's own checksum.
+
+        What is encrypted nobody can read here, and without compression nothing tells what tar wrote.
+        """
+        return self.verify and self.kind.encryption == "none" and self.kind.compression != "none"
 
 
 @dataclass
@@ -69,7 +79,6 @@ class Packed:
     """What was seen while packing. `sha256` and `digest` are None where only reading back tells them."""
 
     seconds: float = 0.0
-    changed: bool = False
     sha256: str | None = None
     digest: TreeDigest | None = None
 
@@ -86,48 +95,54 @@ class Checked:
     names: list[bytes] = field(default_factory=list)
 
 
-def pack(at: Helper, volume: str, out: int, packing: Packing, progress: Progress) -> Packed:
+def pack(at: Reach, volume: str, out: int, packing: Packing, progress: Progress) -> Packed:
     """Write an archive of the volume to the open file `out`. Raises ProgramError and VolumesError."""
-    what = f"Cannot pack the volume '{volume}'"
     commands = _found(
-        what,
+        f"Cannot pack the volume '{volume}'",
         compress_command(packing.kind.compression or "none", packing.level, packing.threads),
         encrypt_command(packing.kind.encryption, packing.recipients),
     )
     began = time.monotonic()
     with ExitStack() as stack:
-        tar = at.start([_TAR, *PACK_OPTIONS, "--file=-", f"--directory={at.places[volume]}", "."], stdout=-1)
-        stack.callback(tar.stop)
-        with Watcher(progress, tar.bytes_written):
-            # Without a checksum of the compression's own, or where nobody here can read what was written, the bytes are
-            # looked at on the way.
-            looks = packing.kind.encryption != "none" or packing.kind.compression == "none"
-            packed = _packed_looking(tar, commands, out, stack) if looks else _packed_blindly(tar, commands, out, stack)
-            packed.changed = tar.wait(what, (0, _CHANGED)) == _CHANGED
+        if isinstance(at, Helper) and packing.blindly:
+            packed = _packed_blindly(at, volume, commands, out, progress, stack)
+        else:
+            stream: Source = stack.enter_context(packed_by(at, volume))
+            packed = _packed_looking(_Tee(stream, lambda piece: progress.advance(len(piece))), commands, out, stack)
     packed.seconds = time.monotonic() - began
     return packed
 
 
-def read_back(archive: int, kind: ArchiveKind, progress: Progress, *, identity_file: str | None = None) -> Checked:
-    """Read all of an archive, from its first byte on. Raises DamagedArchiveError, ProgramError and VolumesError."""
+def read_back(
+    archive: int, kind: ArchiveKind, progress: Progress, *, identity_file: str | None = None, packed: bool = True
+) -> Checked:
+    """Read all of an archive, from its first byte on; where it is not `packed`, only its bytes, which nobody here can read.
+
+    Raises DamagedArchiveError, ProgramError and VolumesError.
+    """
     checked = Checked()
     hashing = _Hashing(archive)
     hashing.start()
     try:
-        with _opened(archive, kind, identity_file) as stream:
-            for entry in read_tar(stream, on_bytes=progress.advance):
-                checked.digest.add(entry)
-                danger = dangers(entry)
-                if danger and entry.kind in {"character", "block"}:
-                    _remember(checked.devices, f"'{shown(entry.path)}': {danger}")
-                elif danger:
-                    _remember(checked.dangers, f"'{shown(entry.path)}': {danger}")
-                if len(checked.names) < _TOPS:
-                    checked.names.append(entry.path)
+        if packed:
+            with _opened(archive, kind, identity_file) as stream:
+                _look_at(stream, checked, progress)
     finally:
         hashing.join()
     checked.sha256, checked.size = hashing.hexdigest(), hashing.size
     return checked
+
+
+def _look_at(stream: Source, checked: Checked, progress: Progress) -> None:
+    for entry in read_tar(stream, on_bytes=progress.advance):
+        checked.digest.add(entry)
+        danger = dangers(entry)
+        if danger and entry.kind in {"character", "block"}:
+            _remember(checked.devices, f"'{shown(entry.path)}': {danger}")
+        elif danger:
+            _remember(checked.dangers, f"'{shown(entry.path)}': {danger}")
+        if len(checked.names) < _TOPS:
+            checked.names.append(entry.path + (b"/" if entry.kind == "directory" else b""))
 
 
 def unpack(  # noqa: PLR0913 - a place, an archive, and how that is read
@@ -137,13 +152,25 @@ def unpack(  # noqa: PLR0913 - a place, an archive, and how that is read
     what = f"Cannot unpack the archive into the volume '{volume}'"
     argv = [_TAR, *UNPACK_OPTIONS, "--file=-", f"--directory={at.places[volume]}"]
     if prefix:
-        argv += [f"--strip-components={len(prefix.split(b'/'))}", "--", os.fsdecode(prefix)]
+        # tar takes names as the archive has them, and counts a leading dot.
+        dotted = _first_name(archive, kind, identity_file).startswith("./")
+        depth = len(prefix.split(b"/")) + dotted
+        member = ("./" if dotted else "") + os.fsdecode(prefix)
+        argv += [f"--strip-components={depth}", "--no-wildcards", "--", member]
     with _opened(archive, kind, identity_file) as stream:
         tar = at.start(argv, stdin=stream)
         try:
             tar.wait(what)
         finally:
             tar.stop()
+
+
+def _first_name(archive: int, kind: ArchiveKind, identity_file: str | None) -> str:
+    with ExitStack() as stack:
+        stream = stack.enter_context(_opened(archive, kind, identity_file, whole=False))
+        program = start([_TAR, "--list", "--file=-"], stdin=stream, stdout=-1)
+        stack.callback(program.stop)
+        return program.process.stdout.readline().decode("utf-8", "surrogateescape") if program.process.stdout else ""
 
 
 def open_archive(path: str) -> int:
@@ -176,24 +203,24 @@ def _environment() -> dict[str, str]:
     return {name: os.environ[name] for name in _HOME if name in os.environ}
 
 
-def _packed_blindly(tar: Program, commands: Sequence[list[str]], out: int, stack: ExitStack) -> Packed:
-    programs = list(_chained(tar.process.stdout, commands, out, stack))
-    for program in programs:
-        program.wait(_CANNOT_WRITE)
+def _packed_blindly(  # noqa: PLR0913 - the parts of one pipe
+    at: Helper, volume: str, commands: Sequence[list[str]], out: int, progress: Progress, stack: ExitStack
+) -> Packed:
+    """Pack with nothing between tar and the program that compresses, so that the volume is read as fast as can be."""
+    tar = at.start([_TAR, *PACK_OPTIONS, "--file=-", f"--directory={at.places[volume]}", "."], stdout=-1)
+    stack.callback(tar.stop)
+    with Watcher(progress, tar.bytes_written):
+        for program in list(_chained(tar.process.stdout, commands, out, stack)):
+            program.wait(_CANNOT_WRITE)
+        tar.wait(f"Cannot pack the volume '{volume}'", (0, _CHANGED))
     return Packed()
 
 
 _CANNOT_WRITE = "Cannot write the archive"
 
 
-def _packed_looking(tar: Program, commands: Sequence[list[str]], out: int, stack: ExitStack) -> Packed:
+def _packed_looking(reading: Source, commands: Sequence[list[str]], out: int, stack: ExitStack) -> Packed:
     """Pack with this process between tar and the first program, and behind the last one."""
-    reading = os.fdopen(os.dup(tar.process.stdout.fileno()), "rb", 0) if tar.process.stdout else None
-    if reading is None:
-        return Packed()
-    stack.callback(reading.close)
-    if tar.process.stdout:
-        tar.process.stdout.close()
     digest = TreeDigest(Keeps())
     writing = _Writing(out)
     if not commands:
@@ -234,8 +261,11 @@ def _chained(source: Any, commands: Sequence[list[str]], out: int, stack: ExitSt
 
 
 @contextmanager
-def _opened(archive: int, kind: ArchiveKind, identity_file: str | None) -> Iterator[IO[bytes]]:
-    """Yield the tar file that is in an archive. Raises DamagedArchiveError where a program cannot read it."""
+def _opened(archive: int, kind: ArchiveKind, identity_file: str | None, *, whole: bool = True) -> Iterator[IO[bytes]]:
+    """Yield the tar file that is in an archive, of which the `whole` is read.
+
+    Raises DamagedArchiveError and ProgramError where it cannot be read.
+    """
     what = "Cannot read the archive"
     decrypt = decrypt_command(kind.encryption, identity_file) if kind.encryption != "none" else None
     commands = _found(what, decrypt, decompress_command(kind))
@@ -256,7 +286,7 @@ def _opened(archive: int, kind: ArchiveKind, identity_file: str | None) -> Itera
             exc.why = "; ".join([*said, exc.why])
             raise
         try:
-            for program in programs:
+            for program in programs if whole else ():
                 program.wait(what)
         except ProgramError as exc:
             exc.way_out = _OTHER
@@ -288,7 +318,7 @@ def _write_all(handle: int, piece: bytes) -> None:
 class _Tee:
     """A stream that hands on each piece that is read from it."""
 
-    def __init__(self, stream: IO[bytes], hand_on: Callable[[bytes], None]) -> None:
+    def __init__(self, stream: Source, hand_on: Callable[[bytes], None]) -> None:
         self._stream = stream
         self._hand_on = hand_on
 

@@ -16,19 +16,22 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._archive_kind im
     checked_level,
 )
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import InvalidInputError
-from ansible_collections.voltainer.volumes.plugins.module_utils._manifest import Quiesced
 from ansible_collections.voltainer.volumes.plugins.module_utils._options import absolute, gathered, one_of
+from ansible_collections.voltainer.volumes.plugins.module_utils._quiesce import QuiesceWanted, parse_quiesce
 from ansible_collections.voltainer.volumes.plugins.module_utils._restic import Repository, parse_repository
 from ansible_collections.voltainer.volumes.plugins.module_utils._retention import Keep, parse_keep
 from ansible_collections.voltainer.volumes.plugins.module_utils._volume_wanted import volume_name
+
+# What the options mean where the task does not give them.
+NOBODY_RESTS = QuiesceWanted("none", "none", 60)
 
 
 @dataclass(frozen=True)
 class BackupWanted:
     """What is wanted of one backup; the fields are the options of the module.
 
-    One of `path` and `repository` is given. `level` is that of the compression, its default filled in. `timeout` and
-    `quiesce_timeout` are in seconds.
+    One of `path` and `repository` is given. `level` is that of the compression, its default filled in. `timeout` is
+    in seconds.
     """
 
     name: str
@@ -43,9 +46,7 @@ class BackupWanted:
     keep: Keep = field(default_factory=Keep)
     verify: bool = True
     secret_options: tuple[str, ...] = ()
-    quiesce: Quiesced = "none"
-    services: str = "none"
-    quiesce_timeout: int = 60
+    quiesce: QuiesceWanted = NOBODY_RESTS
     timeout: int = 60
 
     @property
@@ -67,6 +68,7 @@ def parse_backup(params: Mapping[str, Any]) -> BackupWanted:
             "repository": lambda: None if repository is None else parse_repository(repository),
             "level": lambda: checked_level(params["compression"], params.get("level")),
             "keep": lambda: parse_keep(params.get("keep")),
+            "quiesce": lambda: parse_quiesce(params),
             "threads": lambda: _checked_threads(params["threads"]),
         },
         [
@@ -83,9 +85,6 @@ def parse_backup(params: Mapping[str, Any]) -> BackupWanted:
         unless_changed=params["unless_changed"],
         verify=params["verify"],
         secret_options=tuple(params.get("secret_options") or ()),
-        quiesce=params.get("quiesce") or "none",
-        services=params.get("services") or "none",
-        quiesce_timeout=params.get("quiesce_timeout") or 60,
         timeout=params["timeout"],
     )
 

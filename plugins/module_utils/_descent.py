@@ -57,21 +57,26 @@ class MountedError(Exception):
 class _Level:
     """A folder on the way from the root to where we stand. `fd` is -1 while it is not open, `names` come last first."""
 
-    __slots__ = ("fd", "identity", "name", "names")
+    __slots__ = ("fd", "identity", "name", "names", "status")
 
-    def __init__(self, name: bytes, fd: int) -> None:
-        status = os.fstat(fd)
+    def __init__(self, name: bytes, fd: int, path: bytes) -> None:
+        """Take over the descriptor, and close it if what is in the folder cannot be read."""
+        try:
+            self.status = os.fstat(fd)
+            self.names = sorted([name.encode(_ENCODING, "surrogateescape") for name in os.listdir(fd)], reverse=True)
+        except OSError as exc:
+            os.close(fd)
+            raise unreadable(path, exc) from exc
         self.name = name
         self.fd = fd
-        self.identity = (status.st_dev, status.st_ino)
-        self.names = sorted([name.encode(_ENCODING, "surrogateescape") for name in os.listdir(fd)], reverse=True)
+        self.identity = (self.status.st_dev, self.status.st_ino)
 
 
 class Descent:
     """Stands in one folder of a tree at a time. `fd` is its descriptor, `above` its path and a "/", b"" at the root.
 
-    Use it as a context manager. The descriptor that it is given stays the caller's. Raises VolumesError, which names
-    the path, for what cannot be read.
+    `status` is that of the root. Use it as a context manager. The descriptor that it is given stays the caller's.
+    Raises VolumesError, which names the path, for what cannot be read.
     """
 
     def __init__(self, fd: int) -> None:
@@ -80,11 +85,12 @@ class Descent:
             own = _open_folder(b".", fd, b"")
         except GoneError as exc:
             raise VolumesError("Cannot read the folder", "it is none, or is no longer there") from exc
-        self._levels = [_Level(b"", own)]
+        self._levels = [_Level(b"", own, b"")]
         self._open = 1
         self.above = b""
         self.fd = own
-        self.device = self._levels[0].identity[0]
+        self.status = self._levels[0].status
+        self.device = self.status.st_dev
 
     def __enter__(self) -> Descent:
         """Hand the descent itself out."""
@@ -110,11 +116,7 @@ class Descent:
         """Go into the folder `name` of this one. Raises GoneError or MountedError."""
         path = self.above + name
         fd = _open_folder(name, self.fd, path)
-        try:
-            level = _Level(name, fd)
-        except OSError as exc:
-            os.close(fd)
-            raise unreadable(path, exc) from exc
+        level = _Level(name, fd, path)
         if level.identity[0] != self.device:
             os.close(fd)
             raise MountedError
@@ -179,7 +181,7 @@ class Walk:
     def __iter__(self) -> Iterator[Step]:
         """Yield the steps."""
         with self.descent as descent:
-            yield Step(b"", b"", os.fstat(descent.fd))
+            yield Step(b"", b"", descent.status)
             while True:
                 name = descent.next_name()
                 if name is None:
@@ -250,13 +252,18 @@ def holds_data(name: bytes, folder: int) -> bool:
     except GoneError:
         return False
     try:
-        for inside in os.listdir(fd):
-            with contextlib.suppress(FileNotFoundError):
-                if not stat.S_ISSOCK(os.stat(inside, dir_fd=fd, follow_symlinks=False).st_mode):
-                    return True
-        return False
+        return not all(_is_socket(inside, fd) for inside in os.listdir(fd))
+    except OSError as exc:
+        raise unreadable(name, exc) from exc
     finally:
         os.close(fd)
+
+
+def _is_socket(name: str, folder: int) -> bool:
+    with contextlib.suppress(FileNotFoundError):
+        return stat.S_ISSOCK(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
+    # What is gone is no data either.
+    return True
 
 
 def unreadable(path: bytes, exc: OSError) -> VolumesError:

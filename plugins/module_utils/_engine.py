@@ -194,6 +194,10 @@ class Engine:
         """Return the full names of the volume plugins that are disabled, whose volumes nobody can list."""
         return tuple(plugin["Name"] for plugin in self._volume_plugins() if not plugin["Enabled"])
 
+    def info(self) -> Mapping[str, Any]:
+        """Return what the engine says of itself, as GET /info has it."""
+        return self._info()
+
     def node(self) -> Node:
         """Return what the engine says of its host."""
         info = self._info()

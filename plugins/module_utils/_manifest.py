@@ -14,16 +14,15 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
-from typing import Any, Literal, NoReturn, get_args
+from typing import Any, NoReturn, get_args
 
 from ansible_collections.voltainer.volumes.plugins.module_utils._archive_kind import Compression, Encryption
 from ansible_collections.voltainer.volumes.plugins.module_utils._backup_names import ArchiveName, parse_archive
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import VolumesError
+from ansible_collections.voltainer.volumes.plugins.module_utils._quiesce import Mode
 from ansible_collections.voltainer.volumes.plugins.module_utils._reference import driver_key
 from ansible_collections.voltainer.volumes.plugins.module_utils._secrets import mask
 from ansible_collections.voltainer.volumes.plugins.module_utils._volume import CHANGE, Volume
-
-Quiesced = Literal["none", "pause", "stop"]
 
 VERSION = 1
 # No manifest is longer, so that no more need be read of a file that calls itself one.
@@ -114,7 +113,7 @@ class Manifest:
     content_bytes: int
     tools: Mapping[str, str]
     keeps: Mapping[str, bool]
-    quiesced: Quiesced
+    quiesced: Mode
     changed_while_reading: tuple[str, ...] = ()
     sockets_skipped: int = 0
     format: str = "tar"
@@ -358,7 +357,7 @@ _CHECKS: Mapping[str, _Check] = {
     "content_bytes": _number,
     "tools": _strings,
     "keeps": _kept,
-    "quiesced": _one_of(*get_args(Quiesced)),
+    "quiesced": _one_of(*get_args(Mode)),
     "changed_while_reading": _texts,
     "sockets_skipped": _number,
 }

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -137,14 +137,24 @@ def _keep_secrets(module: AnsibleModule, options: Sequence[SecretsOf | ContentsO
         for holder in _holders(module, option):
             module.no_log_values.difference_update(leaves(holder[option.values] or {}))
     # Only now: what is no secret in one option or item may be one in another, or the password of a third.
-    others = [one for one, spec in module.argument_spec.items() if spec.get("no_log") and one not in aside]
-    module.no_log_values.update(value for one in others for value in leaves(module.params[one]) if value)
+    module.no_log_values.update(value for value in _not_logged(module.argument_spec, module.params, aside) if value)
     for option in dicts:
         for holder in _holders(module, option):
             listed = module.params[option.keys] if holder[option.keys] is None else holder[option.keys]
             values = module.params[option.values] if holder[option.values] is None else holder[option.values]
             module.no_log_values.update(secret_values(values or {}, listed or ()))
     module.no_log_values.update(inside)
+
+
+def _not_logged(spec: Mapping[str, Mapping[str, Any]], given: Mapping[str, Any], aside: set[str]) -> Iterator[str]:
+    """Yield the values of all options with `no_log`, those inside of others too, but none that is put aside."""
+    for name, option in spec.items():
+        value = None if name in aside else given.get(name)
+        if option.get("no_log"):
+            yield from leaves(value)
+        elif value and option.get("options"):
+            for one in value if isinstance(value, list) else [value]:
+                yield from _not_logged(option["options"], one, aside)
 
 
 def _holders(module: AnsibleModule, option: SecretsOf) -> list[Mapping[str, Any]]:

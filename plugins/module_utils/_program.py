@@ -10,10 +10,11 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import IO, Any
 
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import VolumesError
+from ansible_collections.voltainer.volumes.plugins.module_utils._progress import IoCount
 
 SETPRIV = "/usr/bin/setpriv"
 PATH = "/usr/bin:/usr/sbin:/bin:/sbin:/usr/local/bin"
@@ -37,6 +38,7 @@ class Program:
     name: str
     process: subprocess.Popen[bytes]
     errors: IO[bytes]
+    counts: dict[int, IoCount] = field(default_factory=dict)
 
     @property
     def said(self) -> str:
@@ -47,7 +49,9 @@ class Program:
 
     def bytes_written(self) -> int:
         """Return how many bytes it has written, or its child where it only waits for that; 0 where nobody can tell."""
-        return max((_written(pid) for pid in (self.process.pid, *_children(self.process.pid))), default=0)
+        for pid in (self.process.pid, *_children(self.process.pid)):
+            self.counts.setdefault(pid, IoCount(pid))
+        return max(count() for count in self.counts.values())
 
     def wait(self, what: str, accept: Sequence[int] = (0,)) -> int:
         """Wait for its end and return its exit code. Raises ProgramError where that is not one of `accept`."""
@@ -78,9 +82,11 @@ def start(
     stdin: Any = None,
     stdout: Any = None,
     environment: Mapping[str, str] | None = None,
+    folder: str | None = None,
     name: str = "",
 ) -> Program:
-    """Start a program, which the kernel ends together with this process. `environment` is all of its environment.
+    """Start a program, which the kernel ends together with this process. `environment` is all of its environment, and
+    `folder` its working directory.
 
     Must be called by the thread that lives as long as the program is to. Raises VolumesError where it cannot start.
     """
@@ -93,6 +99,7 @@ def start(
             stderr=errors,
             env={"PATH": PATH, "LC_ALL": "C", **(environment or {})},
             bufsize=0,
+            cwd=folder,
             # What a program makes has the mode that it asks for.
             umask=0,
         )
@@ -110,14 +117,6 @@ def _children(pid: int) -> list[int]:
             return [int(child) for child in children.read().split()]
     except (OSError, ValueError):
         return []
-
-
-def _written(pid: int) -> int:
-    try:
-        with open(f"/proc/{pid}/io", encoding="ascii") as counts:
-            return next(int(line.split()[1]) for line in counts if line.startswith("wchar:"))
-    except (OSError, ValueError, StopIteration):
-        return 0
 
 
 def find(program: str) -> str | None:

@@ -8,8 +8,10 @@ Pure but for that file and /proc. Nothing here may fail or slow the work that it
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
+import stat
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -22,8 +24,8 @@ VARIABLE = "VOLTAINER_PROGRESS_FILE"
 
 _QUIET = 2.0  # seconds without a file: most tasks end before, and the action plugin does not look before 5 s
 _EVERY = 0.5  # seconds between two writes
-_SIZE = 1024  # bytes of the file, always the same: each write replaces all of the one before
-_LABEL = 128  # characters; six bytes for each at worst, so that the line fits
+_SIZE = 512  # bytes of the file, always the same: each write replaces all of the one before
+_LONGEST = 128  # characters of a label or verb; a quoted one takes two bytes, and the line fits
 
 
 class Progress:
@@ -45,9 +47,15 @@ class Progress:
 
     @classmethod
     def from_environment(cls) -> Progress:
-        """Return the progress of this task: what the action plugin asked for, or none."""
+        """Return the progress of this task, the same each time: what the action plugin asked for, or none.
+
+        Its file is removed when the module ends, if nobody closed it before.
+        """
         path = os.environ.pop(VARIABLE, "")  # not for the programs that the module starts
-        return cls(path if os.path.isabs(path) else None)
+        if path:
+            _of_task[:] = [cls(path if os.path.isabs(path) else None)]
+            atexit.register(_of_task[0]._close_in, os.getpid())
+        return _of_task[0]
 
     @property
     def on(self) -> bool:
@@ -56,7 +64,7 @@ class Progress:
 
     def phase(self, label: str, verb: str, total: int | None = None) -> None:
         """Begin a phase: `label` is the volume's name, `verb` what happens to it, `total` its bytes where known."""
-        self._label, self._verb, self._total = label[:_LABEL], verb, total
+        self._label, self._verb, self._total = _plain(label), _plain(verb)[:32], total
         self._phase += 1
         self.done = 0
         self._begun = self._clock()
@@ -88,10 +96,16 @@ class Progress:
                 return
             file, self._file = self._file, None
             try:
+                mine = os.fstat(file).st_ino == os.lstat(path).st_ino
                 os.close(file)
-                os.unlink(path)
+                if mine:
+                    os.unlink(path)
             except OSError:
                 pass
+
+    def _close_in(self, process: int) -> None:
+        if os.getpid() == process:  # and not at the end of a fork
+            self.close()
 
     def __enter__(self) -> Progress:
         return self
@@ -114,9 +128,7 @@ class Progress:
 
     def _replace(self, path: str, now: float) -> None:
         if self._file is None:
-            # The folder may be one where all users write: nothing that is there already is followed or written to.
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-            self._file = os.open(path, flags, 0o600)
+            self._file = _create(path)
         state = {
             "label": self._label,
             "verb": self._verb,
@@ -126,6 +138,27 @@ class Progress:
             "phase": self._phase,
         }
         os.pwrite(self._file, json.dumps(state).encode("ascii").ljust(_SIZE - 1) + b"\n", 0)
+
+
+def _plain(text: str) -> str:
+    return "".join(char if " " <= char <= "~" else "?" for char in text[:_LONGEST])
+
+
+def _create(path: str) -> int:
+    """Make the file. The folder may be one where all users write: what is there is neither followed nor written to."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        return os.open(path, flags, 0o600)
+    except FileExistsError:
+        # ssh lost its connection, and Ansible starts the module a second time: the first one's file tells nothing.
+        there = os.lstat(path)
+        if not stat.S_ISREG(there.st_mode) or (there.st_uid, there.st_size) != (os.geteuid(), _SIZE):
+            raise
+        os.unlink(path)
+        return os.open(path, flags, 0o600)
+
+
+_of_task = [Progress(None)]
 
 
 class Watcher(threading.Thread):
@@ -174,27 +207,45 @@ def watch_process(progress: Progress, processes: Iterable[int], *, reads: bool =
 
 def io_counter(processes: Iterable[int], *, reads: bool = False) -> Callable[[], int]:
     """Return a function that tells how many bytes processes have written, or read, so far."""
-    keys = ("rchar", "read_bytes") if reads else ("wchar", "write_bytes")
-    counts = dict.fromkeys(processes, 0)
-
-    def count() -> int:
-        for process, before in counts.items():
-            # What has ended keeps what it had.
-            counts[process] = max(before, *_io(process, keys))
-        return sum(counts.values())
-
-    return count
+    counts = {process: IoCount(process, reads=reads) for process in processes}
+    return lambda: sum(count() for count in counts.values())
 
 
-def _io(process: int, keys: tuple[str, str]) -> tuple[int, int]:
-    """Return two of the kernel's counters of a process.
+class IoCount:
+    """How many bytes one process has written, or read, so far; what has ended keeps what it had.
 
-    Neither does alone: the characters are counted when a call returns, and one copy_file_range of `cp` may take 2 GiB;
-    the bytes are those of disks, and none for tmpfs or a page that was cached.
+    The kernel counts the bytes of a call when it returns, and one copy_file_range of `cp` may take 2 GiB. What such a
+    call has done meanwhile is known from the bytes that were set on their way to a disk, a page at least for each file.
     """
+
+    def __init__(self, process: int, *, reads: bool = False) -> None:
+        self._process = process
+        self._reads = reads
+        self._returned = 0  # bytes of calls that have returned
+        self._disk_then = 0  # bytes for the disk when the last of these did
+        self._most = 0
+
+    def __call__(self) -> int:
+        """Look, and return the count."""
+        counts = _io(self._process)
+        if self._reads:
+            self._most = max(self._most, counts.get("rchar", 0))
+        else:
+            self._most = max(self._most, self.written(counts.get("wchar", 0), counts.get("write_bytes", 0)))
+        return self._most
+
+    def written(self, returned: int, disk: int) -> int:
+        """Return what these two counters of the kernel come to, after those before."""
+        if returned != self._returned:
+            self._returned, self._disk_then = returned, disk
+        both = returned + max(0, disk - self._disk_then)
+        # An overlay file system counts copy_file_range twice; pipes, tmpfs and FUSE have no bytes for a disk.
+        return min(both, disk) if disk >= returned / 4 else both
+
+
+def _io(process: int) -> dict[str, int]:
     try:
         with open(f"/proc/{process}/io", encoding="ascii") as file:
-            values = dict(line.split(": ") for line in file)
-        return int(values[keys[0]]), int(values[keys[1]])
-    except (OSError, ValueError, KeyError):
-        return 0, 0
+            return {name: int(value) for name, value in (line.split(": ") for line in file)}
+    except (OSError, ValueError):
+        return {}

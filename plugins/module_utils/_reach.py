@@ -38,6 +38,11 @@ def reach(engine: HelperEngine, volumes: Mapping[str, bool]) -> AbstractContextM
     return _reached(engine, volumes)
 
 
+def packed_by(at: Reach, volume: str) -> AbstractContextManager[Source]:
+    """Yield a tar file of the volume, as it is read. Raises ProgramError where tar fails."""
+    return at.packed(volume)
+
+
 @contextmanager
 def _reached(engine: HelperEngine, volumes: Mapping[str, bool]) -> Iterator[Reach]:
     way = remote if why_not_here(engine) else helper

@@ -234,7 +234,7 @@ def _check_users(wanted: RestoreWanted, found: RestoreFound) -> None:
             users=awake.as_result(),
         )
     paused = Users(tuple(use for use in mounted if use.container_id in found.resting))
-    if paused and wanted.quiesce == "pause":
+    if paused and wanted.quiesce.mode == "pause":
         raise RefusedError(
             what,
             f"it is mounted by {paused}, and what is only paused goes on with the previous content",

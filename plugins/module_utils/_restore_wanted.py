@@ -12,9 +12,10 @@ from typing import Any, Literal
 
 from ansible_collections.voltainer.volumes.plugins.module_utils._archive_layout import AUTO, parse_strip
 from ansible_collections.voltainer.volumes.plugins.module_utils._backup_names import parse_stamp
+from ansible_collections.voltainer.volumes.plugins.module_utils._backup_wanted import NOBODY_RESTS
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import InvalidInputError
-from ansible_collections.voltainer.volumes.plugins.module_utils._manifest import Quiesced
 from ansible_collections.voltainer.volumes.plugins.module_utils._options import absolute, gathered, one_of
+from ansible_collections.voltainer.volumes.plugins.module_utils._quiesce import QuiesceWanted, parse_quiesce
 from ansible_collections.voltainer.volumes.plugins.module_utils._restic import Repository, parse_repository
 from ansible_collections.voltainer.volumes.plugins.module_utils._strings import label_strings, option_strings
 from ansible_collections.voltainer.volumes.plugins.module_utils._volume import RESERVED
@@ -53,9 +54,7 @@ class RestoreWanted:
     driver_options: Mapping[str, str] | None = None
     labels: Mapping[str, str] | None = None
     secret_options: tuple[str, ...] = ()
-    quiesce: Quiesced = "none"
-    services: str = "none"
-    quiesce_timeout: int = 60
+    quiesce: QuiesceWanted = NOBODY_RESTS
     timeout: int = 60
 
     @property
@@ -84,6 +83,7 @@ def parse_restore(params: Mapping[str, Any]) -> RestoreWanted:
             "driver": lambda: _checked_driver(params.get("driver")),
             "driver_options": lambda: option_strings("driver_options", params.get("driver_options")),
             "labels": lambda: _checked_labels(params.get("labels")),
+            "quiesce": lambda: parse_quiesce(params),
         },
         [lambda: check_source(params), lambda: _check_uploaded(params)],
     )
@@ -95,9 +95,6 @@ def parse_restore(params: Mapping[str, Any]) -> RestoreWanted:
         allow_devices=params["allow_devices"],
         verify=params["verify"],
         secret_options=tuple(params.get("secret_options") or ()),
-        quiesce=params.get("quiesce") or "none",
-        services=params.get("services") or "none",
-        quiesce_timeout=params.get("quiesce_timeout") or 60,
         timeout=params["timeout"],
     )
 

@@ -111,6 +111,11 @@ class SdkTransport:
         self.timeout: int = client.timeout
         self.is_here = is_here
 
+    @property
+    def api_version(self) -> str:
+        """See Transport."""
+        return str(self.client.api_version)
+
     def ask(self, request: Request, seconds: float) -> Any:
         """See Transport."""
         with self._answer(request, seconds) as answer:

@@ -98,7 +98,7 @@ class Stream(Protocol):
 
 
 class DamagedArchiveError(VolumesError):
-    """The archive is cut off or damaged. It shows at the byte `at`, `after` the path of the last whole entry."""
+    """The archive is cut off or damaged: at the byte `at`, or in what begins there, `after` the path of an entry."""
 
     def __init__(self, why: str, at: int, after: bytes | None) -> None:
         last = "before its first entry" if after is None else f"after '{shown(after)}'"
@@ -205,7 +205,7 @@ class _Source:
         while size:
             data = self._read(min(_CHUNK, size))
             if not data:
-                raise self.damaged("it ends too early")
+                raise self._cut_off()
             size -= len(data)
             self._before += len(data)
             yield data
@@ -220,9 +220,8 @@ class _Source:
         while self._read(_CHUNK):
             pass
 
-    def damaged(self, why: str) -> DamagedArchiveError:
-        """Return the error for what was taken last."""
-        return DamagedArchiveError(why, self.position, self.last)
+    def _cut_off(self) -> DamagedArchiveError:
+        return DamagedArchiveError("it ends too early", self.position, self.last)
 
     def _fill(self, size: int) -> None:
         parts = [self._buffer[self._used :]]
@@ -233,7 +232,7 @@ class _Source:
             data = self._read(max(_BUFFER, size - there))
             if not data:
                 self._used = there
-                raise self.damaged("it ends too early")
+                raise self._cut_off()
             parts.append(data)
             there += len(data)
         self._buffer = b"".join(parts)
@@ -261,10 +260,13 @@ class _Archive:
         """Yield the entries up to the end of the archive."""
         source = self._source
         while True:
+            begun = source.position
             block = source.block()
             if block == _ZEROS:
                 if source.block() != _ZEROS:
-                    raise source.damaged("only one of the two blocks of zeros at its end is there")
+                    raise DamagedArchiveError(
+                        "only one of the two blocks of zeros of its end is there", begun, source.last
+                    )
                 source.drain()
                 return
             try:
@@ -273,7 +275,7 @@ class _Archive:
                     continue
                 entry = self._entry(header, block)
             except FormatError as exc:
-                raise source.damaged(str(exc)) from exc
+                raise DamagedArchiveError(str(exc), begun, source.last) from exc
             self._records, self._name, self._linkname = [], None, None
             source.last = entry.path
             yield entry

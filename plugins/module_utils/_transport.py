@@ -71,6 +71,10 @@ class Transport(Protocol):
     # The path of the engine's socket on this host; empty where it is not reached by one.
     socket_path: str
 
+    @property
+    def api_version(self) -> str:
+        """The version of the API that is spoken, such as 1.41."""
+
     def ask(self, request: Request, seconds: float) -> Any:
         """Return the answer: a tar file as bytes, else parsed, or None for an empty one.
 
@@ -111,7 +115,7 @@ class SocketTransport:
         self.socket_path = path
         self._threads = threading.local()
         self._connection.connect()
-        self._version = self._newest() if api_version == "auto" else api_version
+        self.api_version = self._newest() if api_version == "auto" else api_version
 
     def ask(self, request: Request, seconds: float) -> Any:
         """See Transport."""
@@ -129,7 +133,7 @@ class SocketTransport:
     def attach(self, container: str, query: Mapping[str, Any], seconds: float) -> Attached:
         """See Transport."""
         connection = UnixConnection(self.socket_path, seconds)
-        url = f"/v{self._version}/containers/{container}/attach?{urlencode(query)}"
+        url = f"/v{self.api_version}/containers/{container}/attach?{urlencode(query)}"
         try:
             connection.request("POST", url, headers={"Connection": "Upgrade", "Upgrade": "tcp"})
             response = connection.getresponse()
@@ -165,7 +169,7 @@ class SocketTransport:
     def _answer(self, request: Request, seconds: float) -> Iterator[http.client.HTTPResponse]:
         """Yield the answer to be read, which is no error."""
         query = f"?{urlencode(request.query)}" if request.query else ""
-        url = f"/v{self._version}{request.path}{query}"
+        url = f"/v{self.api_version}{request.path}{query}"
         sent = request.archive if request.body is None else json.dumps(request.body)
         headers = {**({"Content-Type": "application/json"} if request.body is not None else {}), **request.all_headers}
         connection = self._connection

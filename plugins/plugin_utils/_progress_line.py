@@ -117,7 +117,7 @@ def _scale(value: float) -> tuple[int, str]:
 
 def duration(seconds: float) -> str:
     """Return a time as people say it, the finer the shorter it is."""
-    whole = max(1, math.ceil(seconds))
+    whole = max(1, round(seconds))
     minutes, rest = divmod(whole, 60)
     if not minutes:
         return f"{whole} s"

@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.voltainer.volumes.plugins.module_utils._backup_wanted import BackupWanted
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import InvalidInputError, VolumesError
+from ansible_collections.voltainer.volumes.plugins.module_utils._quiesce import QuiesceWanted
 from ansible_collections.voltainer.volumes.plugins.module_utils._restic import Repository
 from ansible_collections.voltainer.volumes.plugins.module_utils._restore_wanted import RestoreWanted, check_source
 from ansible_collections.voltainer.volumes.plugins.module_utils._retention import Keep
@@ -31,7 +32,7 @@ RESTIC = Repository("/srv/restic", "/root/pw")
         (IN_REPOSITORY, {"path": None, "repository": RESTIC}),
         (
             {"quiesce": "stop", "services": "scale", "quiesce_timeout": 10},
-            {"quiesce": "stop", "services": "scale", "quiesce_timeout": 10},
+            {"quiesce": QuiesceWanted("stop", "scale", 10)},
         ),
         ({"secret_options": ["pin"], "timeout": 5}, {"secret_options": ("pin",), "timeout": 5}),
         ({"fetch_to": "backups"}, {}),
@@ -67,6 +68,7 @@ def test_the_programs_of_a_backup(params, programs):
         ({"path": ""}, "The option 'path' is empty"),
         ({"path": "backups"}, "'path' has the invalid value 'backups'"),
         ({"level": 20}, "zstd has the levels 1 to 19"),
+        ({"quiesce_timeout": 0}, "'quiesce_timeout' is invalid"),
         ({"threads": -1}, "'threads' has the invalid value -1"),
         ({"keep": {"last": -1}}, "'keep.last' has the invalid value -1"),
         ({"keep": {"daily": 0}}, "'keep' keeps nothing"),

@@ -13,10 +13,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+import checkout
 import pytest
 from ansible_collections.voltainer.volumes.plugins.module_utils import _progress
 from ansible_collections.voltainer.volumes.plugins.module_utils._progress import (
     VARIABLE,
+    IoCount,
     Progress,
     Watcher,
     io_counter,
@@ -81,10 +83,11 @@ def test_it_is_written_twice_a_second_at_most(path: Path, progress: Progress, cl
 
 
 def test_the_file_has_one_size_and_belongs_to_its_user_alone(path: Path, progress: Progress, clock: Clock) -> None:
-    progress.phase("ü" * 500, "copy", 2**70)
+    progress.phase('"' * 500, "\n" * 500, 2**70)
+    clock.now += 10**9
+    progress.advance(2**70)
     size = path.stat().st_size
-    assert read(path)["label"] == "ü" * 128
-    clock.now += 1
+    assert (read(path)["label"], read(path)["verb"]) == ('"' * 128, "?" * 32)
     progress.phase("v", "copy")
     assert path.stat().st_size == size
     assert path.stat().st_mode & 0o777 == 0o600
@@ -130,6 +133,19 @@ def test_what_is_there_already_is_left_alone(tmp_path: Path, path: Path, progres
     assert target.exists() == (there != "dangling")
 
 
+def test_a_module_that_is_started_again_takes_over(path: Path, progress: Progress, clock: Clock) -> None:
+    progress.phase("bizvol", "copy", 10)
+    again = Progress(str(path), quiet=0, clock=clock)
+    again.phase("bizvol", "copy", 11)
+    assert read(path)["total"] == 11
+    clock.now += 1
+    progress.advance(5)
+    progress.close()
+    assert read(path)["total"] == 11
+    again.close()
+    assert not path.exists()
+
+
 @pytest.mark.parametrize("path", ["/nonexistent/folder/file", "/proc/1/nothing", "nul\0l"])
 def test_a_file_that_cannot_be_made_is_not_tried_again(path: str, clock: Clock) -> None:
     progress = Progress(path, quiet=0, clock=clock)
@@ -169,8 +185,33 @@ def test_the_path_comes_from_the_environment(value: str | None, on: bool, monkey
     monkeypatch.delenv(VARIABLE, raising=False)
     if value is not None:
         monkeypatch.setenv(VARIABLE, value)
-    assert Progress.from_environment().on == on
+    monkeypatch.setattr(_progress, "_of_task", [Progress(None)])
+    progress = Progress.from_environment()
+    assert progress.on == on
     assert VARIABLE not in os.environ
+    assert Progress.from_environment() is progress
+
+
+LEAVES = """
+import os, sys
+sys.path.insert(0, sys.argv[1])
+from ansible_collections.voltainer.volumes.plugins.module_utils import _progress
+progress = _progress.Progress.from_environment()
+progress._opens = 0
+progress.phase("bizvol", "copy", 1)
+if not os.fork():
+    sys.exit(0)
+os.wait()
+print(os.path.exists(sys.argv[2]))
+sys.exit(1)
+"""
+
+
+def test_the_end_of_the_module_removes_the_file_and_that_of_a_fork_does_not(path: Path) -> None:
+    command = [sys.executable, "-c", LEAVES, str(checkout.link()), str(path)]
+    run = subprocess.run(command, check=False, capture_output=True, text=True, env={VARIABLE: str(path)})
+    assert (run.returncode, run.stdout) == (1, "True\n"), run.stderr
+    assert not path.exists()
 
 
 def test_to_advance_costs_next_to_nothing(path: Path) -> None:
@@ -233,6 +274,22 @@ def test_what_a_program_reads_and_writes_is_known(tmp_path: Path, reads: bool) -
     # Of one that has ended, and of one that never was, nothing is lost and nothing fails.
     assert count() >= 3 << 20
     assert io_counter([2**22 + 1])() == 0
+
+
+@pytest.mark.parametrize(
+    ("counters", "written"),
+    [
+        pytest.param([(0, 0), (1000, 1000), (2000, 2000)], [0, 1000, 2000], id="tar, to a disk"),
+        pytest.param([(1000, 0), (2000, 0)], [1000, 2000], id="to a pipe, or a file system in memory"),
+        pytest.param([(1000, 4), (2000, 8)], [1000, 2000], id="to a pipe, with a log"),
+        pytest.param([(0, 500), (0, 1500), (2048, 2060), (2048, 3000)], [500, 1500, 2048, 2988], id="cp, large files"),
+        pytest.param([(10, 4096), (20, 8192), (30, 12288)], [10, 20, 30], id="cp, tiny files"),
+        pytest.param([(0, 500), (4096, 2164), (4096, 2876)], [500, 2164, 2876], id="cp, on an overlay"),
+    ],
+)
+def test_what_the_counters_of_the_kernel_come_to(counters: list[tuple[int, int]], written: list[int]) -> None:
+    count = IoCount(0)
+    assert [count.written(*pair) for pair in counters] == written
 
 
 def test_a_program_is_watched(path: Path, tmp_path: Path) -> None:

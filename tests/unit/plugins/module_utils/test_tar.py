@@ -393,8 +393,15 @@ GOOD = header(b"good")
         (b"no archive".ljust(512, b"."), "the checksum of a header is wrong"),
         (GOOD, r"it ends too early \(at byte 512, after 'good'\)"),
         (GOOD + bytes(512), "it ends too early"),
-        (GOOD + bytes(512) + GOOD, "only one of the two blocks of zeros at its end is there"),
-        (GOOD[:100] + b"1" + GOOD[101:] + END, "the checksum of a header is wrong"),
+        (
+            GOOD + bytes(512) + GOOD,
+            r"only one of the two blocks of zeros of its end is there \(at byte 512, after 'good'\)",
+        ),
+        (
+            GOOD[:100] + b"1" + GOOD[101:] + END,
+            r"the checksum of a header is wrong \(at byte 0, before its first entry\)",
+        ),
+        (GOOD + b"x" * 512 + END, r"the checksum of a header is wrong \(at byte 512, after 'good'\)"),
         (GOOD[:-100], "it ends too early"),
         (header(size=b"00000001000\0") + b"x" * 100, "it ends too early"),
         (header(size=b"00001000000\0") + b"x" * 1000, "it ends too early"),

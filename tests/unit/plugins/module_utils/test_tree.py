@@ -264,6 +264,33 @@ def test_what_cannot_be_read_is_named(folder, monkeypatch, name, error):
             list(walking)
 
 
+@pytest.mark.parametrize("name", ["fstat", "listdir"])
+def test_a_root_that_cannot_be_read_is_named(folder, monkeypatch, name):
+    def refuse(_place):
+        raise OSError(errno.EIO, "Input/output error")
+
+    with opened(folder) as fd:
+        monkeypatch.setattr(os, name, refuse)
+        with pytest.raises(VolumesError, match=r"Cannot read '\.': Input/output error\."):
+            list(walk(fd))
+        # pytest calls it, too.
+        monkeypatch.undo()
+
+
+def test_a_lost_and_found_that_cannot_be_read_is_named(folder, monkeypatch):
+    (folder / "lost+found").mkdir()
+    real = os.listdir
+
+    def refuse(place):
+        if os.readlink(f"/proc/self/fd/{place}").endswith("lost+found"):
+            raise OSError(errno.EIO, "Input/output error")
+        return real(place)
+
+    monkeypatch.setattr(os, "listdir", refuse)
+    with pytest.raises(VolumesError, match=r"Cannot read 'lost\+found': Input/output error\."):
+        entries(folder)
+
+
 def test_a_file_that_cannot_be_read_is_named(folder, monkeypatch):
     def refuse(*_arguments):
         raise OSError(errno.EIO, "Input/output error")

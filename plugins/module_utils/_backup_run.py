@@ -1,0 +1,316 @@
+# Copyright (c) 2026, The voltainer.volumes developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Back a volume up: observe, plan, bring the users to rest, pack, let them go on, prove the archive, put it in place."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import platform
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from ansible_collections.voltainer.volumes.plugins.module_utils._archive_kind import ArchiveKind
+from ansible_collections.voltainer.volumes.plugins.module_utils._archive_run import Packed, Packing, pack, read_back
+from ansible_collections.voltainer.volumes.plugins.module_utils._backup_folder import BackupFolder, backup_folder
+from ansible_collections.voltainer.volumes.plugins.module_utils._backup_found import BackupFound, Stored, name_of
+from ansible_collections.voltainer.volumes.plugins.module_utils._backup_names import ArchiveName
+from ansible_collections.voltainer.volumes.plugins.module_utils._backup_plan import plan_backup, unchanged
+from ansible_collections.voltainer.volumes.plugins.module_utils._backup_wanted import BackupWanted
+from ansible_collections.voltainer.volumes.plugins.module_utils._copy_plan import around, writing
+from ansible_collections.voltainer.volumes.plugins.module_utils._data_engine import DataEngine
+from ansible_collections.voltainer.volumes.plugins.module_utils._data_look import (
+    content_digest,
+    engine_facts,
+    folder_facts,
+    now_of,
+    stored_in,
+    tools,
+)
+from ansible_collections.voltainer.volumes.plugins.module_utils._entry import Keeps, shown
+from ansible_collections.voltainer.volumes.plugins.module_utils._errors import VolumesError
+from ansible_collections.voltainer.volumes.plugins.module_utils._helper import Helper
+from ansible_collections.voltainer.volumes.plugins.module_utils._manifest import (
+    KEPT,
+    Manifest,
+    created_text,
+    origin_of,
+    some_changed,
+)
+from ansible_collections.voltainer.volumes.plugins.module_utils._plan import Outcome, Plan, Step
+from ansible_collections.voltainer.volumes.plugins.module_utils._progress import Progress
+from ansible_collections.voltainer.volumes.plugins.module_utils._quiesce import QuiesceWanted, Rest
+from ansible_collections.voltainer.volumes.plugins.module_utils._quiesce_run import (
+    Resting,
+    Resumed,
+    look_for_rest,
+    quiesced,
+    resume_interrupted,
+)
+from ansible_collections.voltainer.volumes.plugins.module_utils._reach import Reach, reach
+from ansible_collections.voltainer.volumes.plugins.module_utils._restic_run import Restic
+from ansible_collections.voltainer.volumes.plugins.module_utils._tree import Measured, changed_since, measure
+from ansible_collections.voltainer.volumes.plugins.module_utils._usage import Users
+from ansible_collections.voltainer.volumes.plugins.module_utils._volume import masked_inspect
+
+# The kernel's clock for files lags behind by a tick.
+_TICK_NS = 20_000_000
+_NAMES = 20
+
+
+@dataclass
+class _Seen:
+    """What was seen on the way to a backup and while it was made, for the result of the task."""
+
+    found: BackupFound
+    rest: Rest | None
+    users: Users
+    measured: Measured | None = None
+    resting: Resting = field(default_factory=Resting)
+    packed: Packed = field(default_factory=Packed)
+    changed: tuple[str, ...] = ()
+    manifest: Manifest | None = None
+    snapshot: str | None = None
+    verify_seconds: float = 0.0
+    warnings: list[str] = field(default_factory=list)
+
+
+def back_up(engine: DataEngine, wanted: BackupWanted, check_mode: bool) -> Outcome:
+    """Back the volume up, or in check mode only tell what would be done."""
+    resumed = Resumed() if check_mode else resume_interrupted(engine, wanted.name)
+    with Progress.from_environment() as progress:
+        seen = _observe(engine, wanted, progress, check_mode=check_mode)
+        plan = plan_backup(wanted, seen.found)
+        steps = tuple(Step("resume", words) for words in resumed.actions)
+        plan = replace(
+            plan,
+            steps=(*steps, *plan.steps),
+            warnings=(*plan.warnings, *resumed.warnings, *_hot_warnings(wanted, seen, plan)),
+        )
+        if not check_mode:
+            _carry_out(engine, wanted, seen, plan, progress)
+    return _outcome(wanted, seen, plan)
+
+
+def _observe(engine: DataEngine, wanted: BackupWanted, progress: Progress, *, check_mode: bool) -> _Seen:
+    volume = engine.volume(wanted.name)
+    users = engine.users(wanted.name)
+    facts = engine_facts(engine)
+    found = BackupFound(now=now_of(engine), engine=facts, volume=volume)
+    if wanted.path:
+        if not check_mode and os.path.isdir(wanted.path):
+            with backup_folder(wanted.path) as folder:
+                folder.clean(wanted.name)
+        found = replace(found, folder=folder_facts(wanted.path), archives=stored_in(wanted.path, wanted.name))
+    found = replace(found, tools=tools(("tar", *wanted.programs)))
+    if wanted.repository and "restic" in found.tools:
+        restic = Restic(wanted.repository)
+        there = restic.is_there()
+        host = wanted.repository.host or facts.name
+        found = replace(
+            found, repository_there=there, snapshots=tuple(restic.snapshots(wanted.name, host)) if there else ()
+        )
+    asked = QuiesceWanted(wanted.quiesce, "scale" if wanted.services == "scale" else "none", wanted.quiesce_timeout)
+    rest = look_for_rest(engine, asked, [wanted.name], users) if volume else None
+    quiesce, resume = around(rest)
+    seen = _Seen(replace(found, rest=quiesce, resume=resume), rest, users)
+    if volume:
+        _look_inside(engine, wanted, seen, progress)
+    return seen
+
+
+def _look_inside(engine: DataEngine, wanted: BackupWanted, seen: _Seen, progress: Progress) -> None:
+    """Measure the content, and find its digest where that may make a backup needless."""
+    with reach(engine, {wanted.name: False}) as at:
+        if isinstance(at, Helper):
+            measured = measure(at.open(wanted.name))
+            seen.measured = measured
+            seen.found = replace(seen.found, content_bytes=measured.bytes, entries=measured.entries)
+        if wanted.unless_changed:
+            progress.phase(wanted.name, "compare", seen.measured.bytes if seen.measured else None)
+            digest = content_digest(at, wanted.name, progress).hexdigest()
+            seen.found = replace(seen.found, content_digest=digest)
+
+
+def _hot_warnings(wanted: BackupWanted, seen: _Seen, plan: Plan) -> tuple[str, ...]:
+    writers = writing(seen.users)
+    if not writers or seen.rest or "pack" not in plan.verbs:
+        return ()
+    return (
+        f"The volume '{wanted.name}' is backed up while {writers} may write to it: the backup may mix what was before"
+        " and after a change. The option 'quiesce' brings them to rest meanwhile",
+    )
+
+
+def _carry_out(engine: DataEngine, wanted: BackupWanted, seen: _Seen, plan: Plan, progress: Progress) -> None:
+    if "pack" in plan.verbs and wanted.path:
+        with backup_folder(wanted.path) as folder:
+            name = next(step.arguments["name"] for step in plan.steps if step.verb == "pack")
+            _archive(engine, wanted, seen, folder, name, progress)
+    elif "pack" in plan.verbs and wanted.repository:
+        _to_repository(engine, wanted, seen, plan)
+    for step in plan.steps:
+        if step.verb == "prune-old":
+            _remove_old(wanted, step)
+
+
+def _archive(  # noqa: PLR0913 - what a backup is made of
+    engine: DataEngine,
+    wanted: BackupWanted,
+    seen: _Seen,
+    folder: BackupFolder,
+    name: ArchiveName,
+    progress: Progress,
+) -> None:
+    kind = ArchiveKind(wanted.compression, wanted.encryption)
+    packing = Packing(kind, wanted.level, wanted.threads, wanted.recipients, verify=wanted.verify)
+    with folder.partial(str(name)) as archive:
+        with ExitStack() as stack:
+            # Held before anybody rests, so that they rest no longer than it takes to read.
+            at = stack.enter_context(reach(engine, {wanted.name: False}))
+            progress.phase(wanted.name, "pack", seen.measured.bytes if seen.measured else None)
+            with quiesced(engine, seen.rest or Rest((wanted.name,)), timeout=wanted.quiesce_timeout) as resting:
+                seen.resting = resting
+                began = time.time_ns() - _TICK_NS
+                seen.packed = pack(at, wanted.name, archive, packing, progress)
+                seen.changed = _changed(at, wanted.name, began)
+        os.fsync(archive)
+        seen.manifest = _proved(wanted, seen, archive, name, progress)
+        folder.write(name.manifest, seen.manifest.to_json())
+        folder.publish(str(name))
+
+
+def _changed(at: Reach, volume: str, since_ns: int) -> tuple[str, ...]:
+    if not isinstance(at, Helper):
+        return ()
+    return tuple(shown(path) for path in itertools.islice(changed_since(at.open(volume), since_ns), 10 * _NAMES))
+
+
+def _proved(wanted: BackupWanted, seen: _Seen, archive: int, name: ArchiveName, progress: Progress) -> Manifest:
+    """Read the archive back, and return its manifest. Raises VolumesError where it is not what was written."""
+    began = time.monotonic()
+    size = os.fstat(archive).st_size
+    progress.phase(wanted.name, "verify", seen.measured.bytes if seen.measured else None)
+    readable = wanted.encryption == "none"
+    kind = ArchiveKind(wanted.compression if readable else "none", "none")
+    digest, sha256 = seen.packed.digest, seen.packed.sha256
+    if wanted.verify:
+        checked = read_back(archive, kind, progress, packed=readable)
+        if sha256 not in {None, checked.sha256} or (
+            readable and digest and digest.hexdigest() != checked.digest.hexdigest()
+        ):
+            raise VolumesError(
+                f"The archive '{name}' is not what was written to it",
+                "what was read back is different",
+                "Look at the disk that the folder is on. No archive was made",
+            )
+        sha256, digest = checked.sha256, checked.digest if readable else digest
+    seen.verify_seconds = time.monotonic() - began
+    if sha256 is None or digest is None:
+        raise VolumesError(f"The archive '{name}' was not read", "nobody looked at what was written", "Report this")
+    volume = seen.found.volume
+    if volume is None:
+        raise VolumesError(f"Cannot back up the volume '{wanted.name}'", "it vanished", "Run the task again")
+    origin = origin_of(volume, wanted.secret_options, seen.found.engine.id)
+    keeps = asdict(Keeps())
+    return Manifest(
+        volume=wanted.name,
+        driver=origin.driver,
+        options=origin.options,
+        hidden_options=origin.hidden_options,
+        labels=origin.labels,
+        engine=seen.found.engine,
+        host_os=f"{platform.system()} {platform.release()}",
+        created=created_text(name.time),
+        archive=str(name),
+        compression=wanted.compression,
+        encryption=wanted.encryption,
+        bytes=size,
+        sha256=sha256,
+        content_digest=digest.hexdigest(),
+        files=digest.files,
+        entries=digest.entries,
+        content_bytes=digest.bytes,
+        tools=dict(seen.found.tools),
+        keeps={name: bool(keeps[name]) for name in KEPT},
+        quiesced=wanted.quiesce if seen.rest else "none",
+        changed_while_reading=some_changed(seen.changed),
+        sockets_skipped=seen.measured.sockets_count if seen.measured else 0,
+    )
+
+
+def _to_repository(engine: DataEngine, wanted: BackupWanted, seen: _Seen, plan: Plan) -> None:
+    if wanted.repository is None:
+        return
+    restic = Restic(wanted.repository)
+    if "init" in plan.verbs:
+        restic.make()
+    arguments = next(step.arguments for step in plan.steps if step.verb == "pack")
+    with reach(engine, {wanted.name: False}) as at:
+        folder = restic.folder_of(at, engine.volume(wanted.name) or seen.found.volume, wanted.name)
+        with quiesced(engine, seen.rest or Rest((wanted.name,)), timeout=wanted.quiesce_timeout) as resting:
+            seen.resting = resting
+            began, since = time.monotonic(), time.time_ns() - _TICK_NS
+            made = restic.back_up(folder, arguments["host"], arguments["tags"], wanted.name)
+            seen.packed.seconds = time.monotonic() - began
+            seen.changed = _changed(at, wanted.name, since)
+    seen.snapshot = made.snapshot
+    if made.unread:
+        seen.warnings.append(f"restic could not read these, and they are not in the snapshot: {', '.join(made.unread)}")
+    if wanted.verify:
+        began = time.monotonic()
+        restic.check()
+        seen.verify_seconds = time.monotonic() - began
+
+
+def _remove_old(wanted: BackupWanted, step: Step) -> None:
+    """Remove what the plan says; the new backup is there, and proved."""
+    if wanted.repository:
+        Restic(wanted.repository).forget(step.arguments["ids"])
+    elif wanted.path:
+        with backup_folder(wanted.path) as folder:
+            folder.remove(step.arguments["name"])
+
+
+def _outcome(wanted: BackupWanted, seen: _Seen, plan: Plan) -> Outcome:
+    manifest, found = seen.manifest, seen.found
+    same = unchanged(wanted, found)
+    plan = replace(plan, warnings=(*plan.warnings, *seen.resting.warnings, *seen.warnings))
+    archive = next((str(step.arguments["name"]) for step in plan.steps if step.verb == "publish"), None)
+    if archive is None and same is not None and wanted.path:
+        archive = name_of(same)
+    removed = [name for step in plan.steps if step.verb == "prune-old" for name in _names(step.arguments)]
+    values: dict[str, Any] = {
+        "archive": os.path.join(wanted.path, archive) if wanted.path and archive else None,
+        "snapshot": seen.snapshot or (name_of(same) if same and wanted.repository else None),
+        "manifest": asdict(manifest) if manifest else _manifest_of(same),
+        "content_digest": manifest.content_digest if manifest else found.content_digest,
+        "sha256": manifest.sha256 if manifest else None,
+        "bytes": manifest.bytes if manifest else None,
+        "content_bytes": manifest.content_bytes if manifest else found.content_bytes,
+        "files": manifest.files if manifest else None,
+        "changed_while_reading": list(seen.changed)[:_NAMES],
+        "sockets_skipped": seen.measured.sockets_count if seen.measured else 0,
+        "removed": removed,
+        "kept": [name_of(one) for one in (*found.archives, *found.snapshots) if name_of(one) not in removed],
+        "seconds": {
+            "read": round(seen.packed.seconds, 3),
+            "verify": round(seen.verify_seconds, 3),
+            "quiesced": round(seen.resting.seconds, 3),
+        },
+        "volume": masked_inspect(found.volume, wanted.secret_options) if found.volume else None,
+    }
+    return Outcome(plan, values)
+
+
+def _names(arguments: Mapping[str, Any]) -> list[str]:
+    return list(arguments["ids"]) if "ids" in arguments else [str(arguments["name"])]
+
+
+def _manifest_of(one: Stored | None) -> dict[str, Any] | None:
+    manifest = getattr(one, "manifest", None)
+    return asdict(manifest) if manifest else None

@@ -1,0 +1,109 @@
+# Copyright (c) 2026, The voltainer.volumes developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What backups and restores have to know of the host, the engine, and the folder with the archives."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterable
+from datetime import datetime, timezone
+
+from ansible_collections.voltainer.volumes.plugins.module_utils._backup_folder import BackupFolder, backup_folder
+from ansible_collections.voltainer.volumes.plugins.module_utils._backup_found import FolderFacts, StoredArchive
+from ansible_collections.voltainer.volumes.plugins.module_utils._backup_names import archives_of
+from ansible_collections.voltainer.volumes.plugins.module_utils._data_engine import DataEngine
+from ansible_collections.voltainer.volumes.plugins.module_utils._digest import TreeDigest
+from ansible_collections.voltainer.volumes.plugins.module_utils._entry import Keeps
+from ansible_collections.voltainer.volumes.plugins.module_utils._errors import RefusedError, VolumesError
+from ansible_collections.voltainer.volumes.plugins.module_utils._helper import Helper
+from ansible_collections.voltainer.volumes.plugins.module_utils._manifest import EngineFacts
+from ansible_collections.voltainer.volumes.plugins.module_utils._program import PATH, find
+from ansible_collections.voltainer.volumes.plugins.module_utils._progress import Progress
+from ansible_collections.voltainer.volumes.plugins.module_utils._reach import Reach
+from ansible_collections.voltainer.volumes.plugins.module_utils._stream import digest_of
+from ansible_collections.voltainer.volumes.plugins.module_utils._tree import walk
+from ansible_collections.voltainer.volumes.plugins.module_utils._volume_filter import parse_time
+
+# Seconds that a program has to tell its version.
+_QUICK = 20
+
+
+def engine_facts(engine: DataEngine) -> EngineFacts:
+    """Return which engine it is."""
+    info = engine.info()
+    return EngineFacts(
+        id=str(info.get("ID") or ""),
+        name=str(info.get("Name") or ""),
+        version=str(info.get("ServerVersion") or ""),
+        api=engine.transport.api_version,
+    )
+
+
+def now_of(engine: DataEngine) -> datetime:
+    """Return the time of the engine's host, without fractions of a second."""
+    found = parse_time(engine.node().time) or datetime.now(timezone.utc)
+    return found.astimezone(timezone.utc).replace(microsecond=0)
+
+
+def tools(programs: Iterable[str]) -> dict[str, str]:
+    """Return the versions of those of the programs that this host has."""
+    found = {program: find(program) for program in programs}
+    return {program: _version(path) for program, path in found.items() if path}
+
+
+def folder_facts(path: str) -> FolderFacts:
+    """Return what the folder is."""
+    if not os.path.lexists(path):
+        return FolderFacts("absent")
+    if not os.path.isdir(path):
+        return FolderFacts("other")
+    found = os.statvfs(path)
+    return FolderFacts("folder", os.access(path, os.W_OK | os.X_OK), found.f_bavail * found.f_frsize)
+
+
+def stored(folder: BackupFolder, volume: str) -> tuple[StoredArchive, ...]:
+    """Return the archives of the volume in the folder, with their manifests, the oldest first."""
+    archives = []
+    for name in archives_of(volume, folder.files()):
+        try:
+            archives.append(StoredArchive(name, folder.manifest(name)))
+        except VolumesError as exc:
+            archives.append(StoredArchive(name, why=exc.why))
+    return tuple(archives)
+
+
+def stored_in(path: str, volume: str) -> tuple[StoredArchive, ...]:
+    """Return the archives of the volume in the folder at `path`; none where there is no folder."""
+    try:
+        with backup_folder(path) as folder:
+            return stored(folder, volume)
+    except RefusedError:
+        return ()
+
+
+def content_digest(at: Reach, volume: str, progress: Progress | None = None) -> TreeDigest:
+    """Return the digest of all that is in the volume."""
+    if not isinstance(at, Helper):
+        return digest_of(at, volume, Keeps(), progress=progress)
+    digest = TreeDigest(Keeps())
+    for entry in walk(at.open(volume), on_bytes=progress.advance if progress else None):
+        digest.add(entry)
+    return digest
+
+
+def _version(path: str) -> str:
+    """Return the first line of what the program says of its version."""
+    try:
+        said = subprocess.run(  # noqa: S603 - a program of the host, of a fixed name
+            [path, "version" if path.endswith("restic") else "--version"],
+            check=False,
+            capture_output=True,
+            timeout=_QUICK,
+            env={"PATH": PATH, "LC_ALL": "C", "HOME": os.environ.get("HOME", "/")},
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return "unknown"
+    lines = (said.stdout or said.stderr).decode("utf-8", "replace").strip().splitlines()
+    return lines[0][:100] if lines else "unknown"
