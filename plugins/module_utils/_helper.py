@@ -71,10 +71,15 @@ class Helper:
         """Return a file descriptor of the folder that is the volume; it is closed with the helper."""
         if volume in self._opened:
             return self._opened[volume]
-        folder = os.open(f"/proc/{self.pid}/root{self.places[volume]}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        with _told(f"Cannot look into the volume '{volume}'"):
+            folder = os.open(self.folder_of(volume), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._stack.callback(os.close, folder)
         self._opened[volume] = folder
         return folder
+
+    def folder_of(self, volume: str) -> str:
+        """Return the path of the volume's folder, as this process sees it."""
+        return f"/proc/{self.pid}/root{self.places[volume]}"
 
     # As Remote has them
 
