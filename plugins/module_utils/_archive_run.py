@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Pack a volume into an archive, read an archive back, and unpack one into a volume.
 
-GNU tar reads and writes the volumes, inside a helper container; compression and encryption are the host's programs. The
-bytes go from program to program. Where the compressed form has a checksum of its own (zstd, gzip), this process looks at
-them only when the archive is read back, so that the volume is read as fast as the programs can.
+GNU tar reads and writes the volumes, inside a helper container; compression and encryption are the host's programs.
+The bytes go from program to program. Where the compressed form has a checksum of its own (zstd, gzip), this process
+looks at them only when the archive is read back, so that the volume is read as fast as the programs can.
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ def _look_at(stream: Source, checked: Checked, progress: Progress) -> None:
             checked.names.append(entry.path + (b"/" if entry.kind == "directory" else b""))
 
 
-def unpack(
+def unpack(  # noqa: PLR0913 - a place, an archive, and how that is read
     at: Helper, volume: str, archive: int, kind: ArchiveKind, *, identity_file: str | None = None, prefix: bytes = b""
 ) -> None:
     """Unpack an archive, or what is below the folder `prefix` in it, into the empty volume. Raises ProgramError."""
@@ -285,12 +285,12 @@ def _opened(archive: int, kind: ArchiveKind, identity_file: str | None, *, whole
             said = [f"{program.name}: {program.said.splitlines()[0]}" for program in programs if _ended_badly(program)]
             exc.why = "; ".join([*said, exc.why])
             raise
-        for program in programs if whole else ():
-            try:
+        try:
+            for program in programs if whole else ():
                 program.wait(what)
-            except ProgramError as exc:
-                exc.way_out = _OTHER
-                raise
+        except ProgramError as exc:
+            exc.way_out = _OTHER
+            raise
 
 
 _OTHER = "Take another backup: this one is damaged, or was changed"

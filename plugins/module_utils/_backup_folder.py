@@ -4,8 +4,8 @@
 """The folder with the archives of volumes: files appear in it whole, on the disk, or not at all.
 
 A backup is an archive and a manifest beside it. The manifest gets its name first, and loses it last: so whoever sees an
-archive under its name sees all of the backup. A file is written under a partial name, which its writer holds locked. What no process holds was left by one that was
-killed, and goes with the next run.
+archive under its name sees all of the backup. A file is written under a partial name, which its writer holds locked.
+What no process holds was left by one that was killed, and goes with the next run.
 """
 
 from __future__ import annotations
@@ -116,12 +116,7 @@ class BackupFolder:
         """Remove an archive and its manifest."""
         # The archive first: a manifest without one is nothing, while an archive without a manifest may still be used.
         for file in (str(archive), archive.manifest):
-            try:
-                os.unlink(file, dir_fd=self.handle)
-            except FileNotFoundError:
-                continue
-            except OSError as exc:
-                raise self._failed("remove", file, exc) from exc
+            self._unlink(file)
 
     def clean(self, volume: str) -> None:
         """Remove what killed runs left of archives of the volume: partial files, and manifests without an archive."""
@@ -133,6 +128,13 @@ class BackupFolder:
             # Of a run that goes on, the archive is about to get its name.
             if str(archive) not in files and partial(str(archive)) not in files:
                 self.remove(archive)
+
+    def _unlink(self, file: str) -> None:
+        try:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(file, dir_fd=self.handle)
+        except OSError as exc:
+            raise self._failed("remove", file, exc) from exc
 
     def _remove_unheld(self, file: str) -> None:
         try:

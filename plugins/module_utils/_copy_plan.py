@@ -114,7 +114,8 @@ def _check_target(wanted: CopyWanted, found: CopyFound) -> None:
         raise RefusedError(
             f"Cannot copy the volume '{wanted.source}' to '{name}'",
             f"that has other content already ({'; '.join(found.differing) or 'it is not empty'})",
-            "Give 'on_existing: replace' to have its content replaced, or 'sync' to have it brought up to date in place",
+            "Give 'on_existing: replace' to have its content replaced, or 'sync' to have it brought up to date in"
+            " place",
         )
     if found.state == "differs" and target.protected and not wanted.target.confirmed:
         raise RefusedError(

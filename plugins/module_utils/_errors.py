@@ -43,6 +43,10 @@ class RefusedError(VolumesError):
     """The plan must not be carried out: it would harm somebody, or it was not approved."""
 
 
+class OtherDataError(RefusedError):
+    """Where data is to go, there is other data, and nobody can tell here which of the two is needed."""
+
+
 class EngineUnreachableError(VolumesError):
     """No engine answers at the given address, or not to us."""
 

@@ -4,8 +4,8 @@
 """A volume that is filled with content from elsewhere: how far that has come, as labels tell it, and the steps. Pure.
 
 Two volumes of the engine's own driver say so. `<target>.voltainer-fill` is made before anything else and is there until
-all is done; where the target has data, the new content is staged in it. `<target>.voltainer-filled` is made once the new
-content is complete and verified there, and from then on the fill is finished and not undone. So:
+all is done; where the target has data, the new content is staged in it. `<target>.voltainer-filled` is made once the
+new content is complete and verified there, and from then on the fill is finished and not undone. So:
 
     neither              nothing is under way
     fill                 the target is not complete (direct), or as it was before (staged): undo

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Carry out a fill of a volume, and bring one that was interrupted to an end (see `_fill`).
 
-At each moment the target has all of its content from before, or all of the new one, or the staging volume has; which one
-the labels tell, and the inodes of the folders.
+At each moment the target has all of its content from before, or all of the new one, or the staging volume has; which
+one the labels tell, and the inodes of the folders.
 """
 
 from __future__ import annotations
@@ -406,9 +406,7 @@ def _finish(engine: HelperEngine, found: Unfinished) -> None:
     if staging is not None:
         if fill.created and engine.volume(fill.target) is None:
             create_volume(engine, fill.target, fill.definition)
-        if fill.way == "replace":
-            _swap(engine, fill)
-        elif not _is_swapped(engine, found):
+        if fill.way == "replace" or not _is_swapped(engine, found):
             _swap(engine, fill)
         if fill.way == "exchange" and fill.keep:
             _keep(engine, fill)

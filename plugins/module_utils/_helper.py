@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A helper container that has volumes mounted through their own drivers, and the way to them from the engine's host.
 
-The container does nothing but hold the volumes, and lives as long as this process: nobody can remove them meanwhile, and
-nothing is left where the process is killed. Programs of the host work inside its mount namespace: they see the host's
-/usr and the volumes, and nothing else, whatever links there are in a volume or are put there meanwhile.
+The container does nothing but hold the volumes, and lives as long as this process: nobody can remove them meanwhile,
+and nothing is left where the process is killed. Programs of the host work inside its mount namespace: they see the
+host's /usr and the volumes, and nothing else, whatever links there are in a volume or are put there meanwhile.
 """
 
 from __future__ import annotations
@@ -71,10 +71,15 @@ class Helper:
         """Return a file descriptor of the folder that is the volume; it is closed with the helper."""
         if volume in self._opened:
             return self._opened[volume]
-        folder = os.open(f"/proc/{self.pid}/root{self.places[volume]}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        with _told(f"Cannot look into the volume '{volume}'"):
+            folder = os.open(self.folder_of(volume), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._stack.callback(os.close, folder)
         self._opened[volume] = folder
         return folder
+
+    def folder_of(self, volume: str) -> str:
+        """Return the path of the volume's folder, as this process sees it."""
+        return f"/proc/{self.pid}/root{self.places[volume]}"
 
     # As Remote has them
 
@@ -162,8 +167,9 @@ class Helper:
 
         That there is none of that name is told when it is waited for.
         """
-        # No --wd: that would be the host's root, from which all of the host could be reached. With the container's own /proc, and its processes only: without any, the C library cannot set the mode of what
-        # may be a link (before glibc 2.39). nsenter has a child there, which is to end together with it.
+        # No --wd: that would be the host's root, from which all of the host could be reached. With the container's own
+        # /proc, and its processes only: without any, the C library cannot set the mode of what may be a link (before
+        # glibc 2.39). nsenter has a child there, which is to end together with it.
         inside = [_NSENTER, "--target", str(self.pid), "--mount", "--pid", "--"]
         child = [SETPRIV, "--pdeathsig", "KILL", "--"]
         program = start([*inside, *child, *argv], stdin=stdin, stdout=stdout, name=os.path.basename(argv[0]))

@@ -63,7 +63,8 @@ class HelperEngine(ContainerEngine):
     def create_helper(self, mounts: tuple[HelperMount, ...], command: list[str], *, powers: bool) -> str:
         """Make a helper container, which ends with its input and is removed by the engine then, and return its ID.
 
-        With `powers`, what runs in it may read and set all that files have. Raises EngineError; with the status 404 where the image is not there.
+        With `powers`, what runs in it may read and set all that files have. Raises EngineError; with the status 404
+        where the image is not there.
         """
         names = ", ".join(f"'{mount.volume}'" for mount in mounts)
         what = f"Cannot make a helper container for the data of {names}"

@@ -33,13 +33,16 @@ _SAID = 4000
 # File systems that keep all that a file has, by the names that stat has for them.
 _FULL = frozenset({"ext2/ext3", "xfs", "btrfs"})
 # Removes the attributes of a folder.
-_BARE = "import os, sys; [os.removexattr(sys.argv[1], name) for name in os.listxattr(sys.argv[1]) if name[:9] != 'security.']"
+_BARE = (
+    "import os, sys; "
+    "[os.removexattr(sys.argv[1], name) for name in os.listxattr(sys.argv[1]) if name[:9] != 'security.']"
+)
 _FIND = "/usr/bin/find"
 _NOT_DATA = ("-mindepth", "1", "-maxdepth", "1", "!", "-name", "lost+found")
 
 
 class Output:
-    """What a program in a container writes: `read` returns its standard output, `said` what it says on the other one."""
+    """What a program in a container writes: `read` returns its standard output, `said` is what it says on the other."""
 
     def __init__(self, attached: Attached, what: str, seconds: float) -> None:
         """Take what `attach` returned."""

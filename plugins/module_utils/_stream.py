@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The voltainer.volumes developers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The content of a volume as a stream, from one engine to another or on an engine elsewhere; it is never stored whole."""
+"""The content of a volume as a stream, from one engine to another or on one elsewhere; it is never stored whole."""
 
 from __future__ import annotations
 

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Bring the content of one volume to another, with all that the other can keep, and compare the two.
 
-The host's own cp and rsync do it, inside a helper container; what they made is compared entry by entry, and byte by byte.
+The host's own cp and rsync do it, inside a helper container; what they made is compared entry by entry, and byte by
+byte.
 """
 
 from __future__ import annotations

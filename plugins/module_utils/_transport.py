@@ -137,14 +137,14 @@ class SocketTransport:
         try:
             connection.request("POST", url, headers={"Connection": "Upgrade", "Upgrade": "tcp"})
             response = connection.getresponse()
-            if response.status != HTTPStatus.SWITCHING_PROTOCOLS:
-                raise AnswerError(response.status, words(response.status, response.read()))
+            refused = response.status != HTTPStatus.SWITCHING_PROTOCOLS
+            said = words(response.status, response.read()) if refused else ""
         except (OSError, http.client.HTTPException) as exc:
             connection.close()
             raise _translated(exc) from exc
-        except AnswerError:
+        if refused:
             connection.close()
-            raise
+            raise AnswerError(response.status, said)
         return _AttachedSocket(connection.sock, response.fp)
 
     def close(self) -> None:

@@ -77,7 +77,7 @@ class Definition:
 
     @property
     def movable(self) -> bool:
-        """Whether the data is a folder that can be moved to a volume of the same kind. A quota keeps it in its place."""
+        """Whether the data is a folder that can be moved to a volume of the same kind. A quota keeps it where it is."""
         return self.is_local and self.owner_kind == "owned" and "size" not in self.options
 
     def as_record(self) -> dict[str, Any]:

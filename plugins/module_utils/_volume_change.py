@@ -11,7 +11,7 @@ there before is gone. All data is in one folder all the time, which moves as a w
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import ModuleType
 
 from ansible_collections.voltainer.volumes.plugins.module_utils import _folders
@@ -19,6 +19,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._engine import E
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import (
     EngineError,
     EngineUnreachableError,
+    OtherDataError,
     RefusedError,
     VolumesError,
     sentence,
@@ -52,13 +53,19 @@ def carry_out(engine: Engine, steps: Iterable[Step]) -> None:
         if not _there(engine, change.source, change).made_as(change.before):
             _unstage(engine, change)
             raise changed_meanwhile(change.source)
+        if change.data == "copy":
+            # Of a change whose staging volume somebody removed by hand.
+            _volume_copy().unmark(engine, change)
+        begun: list[str] = []
         try:
             for step in others:
+                begun.append(step.verb)
                 _carry_out_one(engine, step, change)
         except EngineUnreachableError:
             raise
         except VolumesError as exc:
-            exc.way_out = " ".join(filter(None, [sentence(exc.way_out), _undone(engine, change, staging)]))
+            undone = _undone(engine, change, staging, whole=_is_whole(begun, exc))
+            exc.way_out = " ".join(filter(None, [sentence(exc.way_out), undone]))
             raise
 
 
@@ -76,9 +83,10 @@ def settle(engine: Engine, change: Change) -> None:
             _settle(engine, change, staging, change.target)
         except EngineUnreachableError:
             raise
-        except VolumesError:
-            # What it was to be may never work, for want of space, say: then it is as it was.
-            if change.data != "copy":
+        except VolumesError as exc:
+            # What it was to be may never work, for want of space, say: then it is as it was. Other data may be that
+            # of somebody who has been at work with the new volume since, who must not find the old one.
+            if change.data != "copy" or isinstance(exc, OtherDataError):
                 raise
             _settle(engine, change, staging, change.before)
 
@@ -95,9 +103,15 @@ def _inode(change: Change, current: Volume) -> int:
     return inode
 
 
+def _is_whole(begun: list[str], error: VolumesError) -> bool:
+    """Whether the driver was not asked yet to remove the volume that was there before."""
+    return "remove" not in begun or (begun[-1] == "remove" and isinstance(error, RefusedError))
+
+
 def _stage(engine: Engine, change: Change) -> Volume:
-    # The engine checks the options of the local driver here, before anything is gone.
-    options = change.target.options if change.target.is_local else {}
+    # The engine checks the options of the local driver here, before anything is gone. Of a copy they may be a quota or
+    # a place elsewhere, where the data that moves cannot go: there, the mark is made with them.
+    options = change.target.options if change.target.is_local and change.data != "copy" else {}
     try:
         staging = engine.create_volume(change.staging, LOCAL, options, change.labels)
     except EngineError as exc:
@@ -161,9 +175,10 @@ def _move(engine: Engine, change: Change, source: str, target: str) -> None:
 def _copy(engine: Engine, change: Change, source: str) -> None:
     _refuse_users(engine, change)
     if source == change.staging:
+        # Who starts with the new volume meanwhile finds all data in the end, or it would not be equal.
         _volume_copy().fill(engine, change)
-    else:
-        _volume_copy().save(engine, change)
+        return
+    _volume_copy().save(engine, change)
     _refuse_users(engine, change)
 
 
@@ -211,14 +226,14 @@ def _there(engine: Engine, name: str, change: Change) -> Volume:
 
 
 def _unstage(engine: Engine, change: Change) -> None:
-    """Remove what tells of the change; of a copy, the staging volume first: without the other one, it counts for nothing."""
+    """Remove what tells of the change; of a copy, the mark first: without it, the staging volume counts for nothing."""
     staging = engine.volume(change.staging)
     if staging is None:
         return
     if change.data == "move" and _folders.has_data(staging.mountpoint):
         raise _both(change)
-    if change.data == "copy" and _volume_copy().is_marked(engine, change):
-        remove_volume(engine, change.mark)
+    if change.data == "copy":
+        _volume_copy().unmark(engine, change)
     remove_volume(engine, staging.name)
 
 
@@ -247,11 +262,11 @@ def check_settling(change: Change, *volumes: Volume | None, engine_is_here: bool
         raise _both(change)
 
 
-def _undone(engine: Engine, change: Change, staging: Volume) -> str:
+def _undone(engine: Engine, change: Change, staging: Volume, *, whole: bool) -> str:
     """Undo what was done of the change; return what became of the volume."""
     try:
         gone = engine.volume(change.source) is None
-        _settle(engine, change, staging, change.before)
+        _settle(engine, change, staging, change.before, whole=whole)
     except VolumesError as exc:
         return f"The change could not be undone yet: {exc} Run the task again after that"
     if engine.volume(change.source) is None and engine.volume(change.name) is None:
@@ -262,10 +277,13 @@ def _undone(engine: Engine, change: Change, staging: Volume) -> str:
     return "No data is lost"
 
 
-def _settle(engine: Engine, change: Change, staging: Volume, definition: Definition) -> None:
-    """Undo or finish the change; a volume that is gone in the middle of it is made with `definition`."""
+def _settle(engine: Engine, change: Change, staging: Volume, definition: Definition, *, whole: bool = False) -> None:
+    """Undo or finish the change; a volume that is gone in the middle of it is made with `definition`.
+
+    `whole` says that the volume which is there is known to be that of before, with all that its driver has of it.
+    """
     if change.data == "copy":
-        _settle_copy(engine, change, staging, definition)
+        _settle_copy(engine, change, staging, definition, whole=whole)
         return
     if change.renames:
         _settle_rename(engine, change)
@@ -280,29 +298,64 @@ def _settle(engine: Engine, change: Change, staging: Volume, definition: Definit
     _unstage(engine, change)
 
 
-def _settle_copy(engine: Engine, change: Change, staging: Volume, definition: Definition) -> None:
+def _settle_copy(engine: Engine, change: Change, staging: Volume, definition: Definition, *, whole: bool) -> None:
     volume = engine.volume(change.name)
     complete = _volume_copy().is_marked(engine, change)
-    if volume is None and not complete and not _holder_of_moved(change, staging):
+    moved = _holder_of_moved(change, staging)
+    if volume is None and not complete and not moved:
         raise RefusedError(
             f"Cannot bring the interrupted {change.words} to an end",
             f"the volume '{change.name}' was removed by somebody else before its data was copied",
-            f"What was copied of it is in '{change.staging}'. Where that is not needed, remove it, and run the task again",
+            f"What was copied of it is in '{change.staging}'. Where that is not needed, remove it, and run the task"
+            " again",
         )
-    if volume is not None and volume.made_as(change.before) and not volume.made_as(change.target):
-        # It was not removed yet.
+    if volume is not None and not complete and (not moved or volume.made_as(change.target)):
+        # It was not removed yet, or is as it is to be.
+        pass
+    elif volume is not None and (whole or (change.moves and volume.made_as(change.before))):
         if change.moves:
             _bring_home(engine, change, staging.name, change.name)
-        _unstage(engine, change)
-        return
-    if volume is not None and not volume.made_as(definition) and _volume_copy().is_ours(engine, change):
-        remove_volume(engine, change.name)
+    else:
+        _bring_back(engine, change, volume, definition)
+    _unstage(engine, change)
+
+
+def _bring_back(engine: Engine, change: Change, volume: Volume | None, definition: Definition) -> None:
+    """Have the data from the staging volume in the volume, which may be gone, or be another one."""
+    if volume is not None and volume.made_as(change.before):
+        # Its driver may have been about to remove it, or it was made anew already.
+        definition = change.before
+    elif volume is not None and not volume.made_as(definition):
+        if volume.made_as(change.target) and _has_arrived(engine, change, volume):
+            # Only the last step is missing, and it is easier to finish the change.
+            return
+        _make_way_for_copy(engine, change, volume)
         volume = None
     if volume is None:
         create_volume(engine, change.name, definition)
-    if complete or change.moves:
-        _refill(engine, change, definition)
-    _unstage(engine, change)
+    _refill(engine, change, definition)
+
+
+def _has_arrived(engine: Engine, change: Change, volume: Volume) -> bool:
+    if change.target.movable:
+        staging = _there(engine, change.staging, change)
+        return _folders.inode(staging.mountpoint) is None and _folders.inode(volume.mountpoint) is not None
+    # Where it cannot be mounted, nothing has arrived.
+    with suppress(EngineError):
+        return bool(_volume_copy().has_arrived(engine, change))
+    return False
+
+
+def _make_way_for_copy(engine: Engine, change: Change, volume: Volume) -> None:
+    """Remove a volume, unless it has data that would go with it and is not what this change brought."""
+    _refuse_mounted(engine, change.name)
+    if volume.made_as(change.target) and volume.definition.owner_kind == "referenced":
+        # Where it cannot be mounted, nothing was brought there.
+        with suppress(EngineError):
+            _volume_copy().clean(engine, change)
+    elif not _volume_copy().clean(engine, change):
+        raise _volume_copy().other_data(change)
+    remove_volume(engine, change.name)
 
 
 def _refill(engine: Engine, change: Change, definition: Definition) -> None:

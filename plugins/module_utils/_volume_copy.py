@@ -14,21 +14,21 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 
 from ansible_collections.voltainer.volumes.plugins.module_utils._engine import Engine
-from ansible_collections.voltainer.volumes.plugins.module_utils._errors import RefusedError
-from ansible_collections.voltainer.volumes.plugins.module_utils._guard import guard, is_guarded, unguard
+from ansible_collections.voltainer.volumes.plugins.module_utils._errors import OtherDataError, RefusedError
+from ansible_collections.voltainer.volumes.plugins.module_utils._guard import name_of
 from ansible_collections.voltainer.volumes.plugins.module_utils._helper import Helper, helper, why_not_here
 from ansible_collections.voltainer.volumes.plugins.module_utils._helper_engine import HelperEngine
 from ansible_collections.voltainer.volumes.plugins.module_utils._progress import Progress
 from ansible_collections.voltainer.volumes.plugins.module_utils._transfer import Transfer
-from ansible_collections.voltainer.volumes.plugins.module_utils._tree import compare, empty, has_data
-from ansible_collections.voltainer.volumes.plugins.module_utils._volume import CHANGE, LOCAL, Change
+from ansible_collections.voltainer.volumes.plugins.module_utils._tree import compare
+from ansible_collections.voltainer.volumes.plugins.module_utils._volume import CHANGE, LOCAL, Change, Volume
+from ansible_collections.voltainer.volumes.plugins.module_utils._volume_steps import remove_volume
 
 
 def save(engine: Engine, change: Change) -> None:
     """Copy the data of the volume into the empty staging volume, compared and on the disk."""
     with _helper(engine, {change.source: False, change.staging: True}) as at:
-        folder = at.open(change.staging)
-        if has_data(folder):
+        if at.has_data(change.staging):
             raise RefusedError(
                 f"Cannot go on with the {change.words}",
                 f"the staging volume '{change.staging}' is not empty any more",
@@ -37,60 +37,101 @@ def save(engine: Engine, change: Change) -> None:
         content = Transfer(change.source, progress=Progress.from_environment())
         content.bring(at, change.staging)
         content.check(at, change.staging)
-        _sync(at, change.staging)
+        at.sync(change.staging)
+    if content.report.unverified:
+        raise RefusedError(
+            f"Cannot go on with the {change.words}",
+            f"somebody changed its data while it was copied: '{content.report.unverified[0]}'",
+            "Find out who writes to it, and run the task again",
+        )
 
 
 def mark(engine: Engine, change: Change) -> None:
     """Create the volume that tells that all data is in the staging volume."""
-    engine.create_volume(change.mark, LOCAL, {}, change.labels)
+    # The engine checks the options of the local driver here, before the volume is gone. Nobody mounts this one.
+    options = change.target.options if change.target.is_local else {}
+    made = engine.create_volume(change.mark, LOCAL, options, change.labels)
+    if made.labels != change.labels:
+        raise RefusedError(
+            f"Cannot go on with the {change.words}",
+            f"there is another volume '{change.mark}'",
+            "Rename or remove that volume",
+        )
 
 
 def is_marked(engine: Engine, change: Change) -> bool:
     """Whether all data is in the staging volume, or was until it came to the new one."""
+    return any(one.labels and one.labels.get(CHANGE) == change.labels[CHANGE] for one in _marks(engine, change))
+
+
+def unmark(engine: Engine, change: Change) -> None:
+    """Remove the volume that tells so, where there is one."""
+    for one in _marks(engine, change):
+        remove_volume(engine, one.name)
+
+
+def _marks(engine: Engine, change: Change) -> list[Volume]:
     listed = engine.volumes(LOCAL, label=CHANGE, seconds=engine.timeout)
-    return any(volume.name == change.mark for volume in listed.volumes)
+    return [volume for volume in listed.volumes if volume.name == change.mark]
 
 
 def fill(engine: Engine, change: Change) -> None:
-    """Copy the data from the staging volume to the new volume, which is empty, or was filled in part before.
+    """Copy the data from the staging volume to the volume, which is empty, or was filled in part before.
 
-    Raises RefusedError where somebody else's data is there.
+    Raises OtherDataError where somebody else's data is there.
     """
+    nonce = _nonce(change)
+    content = Transfer(change.staging, progress=Progress.from_environment())
     with _helper(engine, {change.staging: False, change.name: True}) as at:
-        folder, nonce = at.open(change.name), _nonce(change)
-        if is_guarded(folder, nonce):
-            empty(folder)
-        elif has_data(folder):
+        if at.is_guarded(change.name, nonce):
+            at.empty(change.name)
+        elif at.has_data(change.name):
             _refuse_other(at, change)
             return
-        guard(folder, nonce)
-        content = Transfer(change.staging, progress=Progress.from_environment())
+        at.guard(change.name, nonce)
         content.bring(at, change.name)
-        unguard(folder, nonce)
-        _sync(at, change.name)
+        at.sync(change.name)
     # Mounted anew, since a file system in memory is empty then, and a driver may have kept it to itself.
-    with _helper(engine, {change.staging: False, change.name: False}) as at:
-        Transfer(change.staging).check(at, change.name)
+    with _helper(engine, {change.staging: False, change.name: True}) as at:
+        content.check(at, change.name, besides=name_of(nonce))
+        at.unguard(change.name, nonce)
+        at.sync(change.name)
 
 
-def is_ours(engine: Engine, change: Change) -> bool:
-    """Whether the volume has nothing but what this change brought, and not all of that: it may be removed."""
+def has_arrived(engine: Engine, change: Change) -> bool:
+    """Whether the volume has all the data, and nothing that says otherwise."""
+    with _helper(engine, {change.staging: False, change.name: True}) as at:
+        return not at.is_guarded(change.name, _nonce(change)) and not _differs(at, change)
+
+
+def clean(engine: Engine, change: Change) -> bool:
+    """Take away what this change brought to the volume and is not complete; return whether nothing is there then."""
     with _helper(engine, {change.name: True}) as at:
-        folder = at.open(change.name)
-        return is_guarded(folder, _nonce(change)) or not has_data(folder)
+        if at.is_guarded(change.name, _nonce(change)):
+            at.empty(change.name)
+        return not at.has_data(change.name)
 
 
 def _refuse_other(at: Helper, change: Change) -> None:
-    """Raise RefusedError unless the volume has the data already."""
+    """Raise OtherDataError unless the volume has the data already."""
+    if _differs(at, change):
+        raise other_data(change)
+
+
+def _differs(at: Helper, change: Change) -> bool:
     keeps = at.keeps(change.name, may_write=True)
-    differing = compare(at.open(change.staging), at.open(change.name), keeps, fast=True)
-    if differing:
-        raise RefusedError(
-            f"Cannot bring the data to the new volume '{change.name}'",
-            "with its new definition, there is other data in it already",
-            f"All data from before is in '{change.staging}'. Where what is in '{change.name}' is not needed, remove that"
-            " volume or what is in it, and run the task again; otherwise correct the definition",
-        )
+    return bool(compare(at.open(change.staging), at.open(change.name), keeps, fast=True))
+
+
+def other_data(change: Change) -> OtherDataError:
+    """Return the error for a volume in which there is other data than was saved."""
+    return OtherDataError(
+        f"Cannot bring the data to the volume '{change.name}'",
+        "there is other data in it already",
+        f"All data from before the {change.words} is in '{change.staging}'. If what is in '{change.name}' is needed,"
+        f" remove '{change.mark}' and then '{change.staging}'; otherwise remove '{change.name}', or what is in it. Then"
+        " run the task again, or correct the definition before",
+    )
 
 
 def why_unreachable(engine: Engine) -> str:
@@ -101,10 +142,6 @@ def why_unreachable(engine: Engine) -> str:
 
 def _helper(engine: Engine, volumes: Mapping[str, bool]) -> AbstractContextManager[Helper]:
     return helper(HelperEngine(engine.transport), volumes)
-
-
-def _sync(at: Helper, volume: str) -> None:
-    at.run(f"Cannot write the data of '{volume}' to the disk", ["/usr/bin/sync", "-f", at.places[volume]])
 
 
 def _nonce(change: Change) -> str:

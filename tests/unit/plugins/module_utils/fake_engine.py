@@ -22,7 +22,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._usage import (
     uses,
     uses_of_driver,
 )
-from ansible_collections.voltainer.volumes.plugins.module_utils._volume import Volume
+from ansible_collections.voltainer.volumes.plugins.module_utils._volume import HELPER, Volume
 
 # As dockerd 26.1.5 shows the managed rclone plugin, shortened.
 RCLONE = {
@@ -95,6 +95,13 @@ def service(name, volume, replicas=1, read_only=False):
     }
 
 
+class Attached:
+    """The input of a helper container."""
+
+    def close(self):
+        """Let go of it."""
+
+
 class FakeEngine:
     """The methods of Engine. `calls` are those that change something.
 
@@ -104,8 +111,12 @@ class FakeEngine:
     `registry[reference]` is the digest that a reference has in its registry, DIGEST unless told otherwise;
     `contents[digest]` is what a plugin of that content is like, `asked_by[digest]` what it asks for. `asked` are the
     requests that a registry answers. `log` is what plugins said. `started[id]` is when a plugin was last started,
-    `images` are the labels of the images by their IDs, and `data[volume]` the files in a volume.
+    `images` are the labels of the images by their IDs, and `data[volume]` the files in a volume. `unmountable[volume]`
+    is what the engine says when it is to mount that volume.
     """
+
+    # What stands for a connection, where an engine is made of that of another one.
+    transport = None
 
     def __init__(self, volumes=(), plugins=(), containers=(), offered=RCLONE_PRIVILEGES, services=()):
         self.volumes_by_name = {raw["Name"]: raw for raw in volumes}
@@ -134,6 +145,7 @@ class FakeEngine:
         self.started = {}
         self.images = {}
         self.data = {}
+        self.unmountable = {}
 
     def volume(self, name, *, seconds=None):
         self.inspected.append(name)
@@ -325,6 +337,46 @@ class FakeEngine:
         made = container(f"made{len(self.calls)}", volume, driver, "created")
         self.containers.append({**made, "Image": image, "Labels": dict(labels)})
         return made["Id"]
+
+    def create_helper(self, mounts, command, *, powers):
+        self._changing("create_helper", *(mount.volume for mount in mounts))
+        for mount in mounts:
+            # As the engine does it: what is not there is made, by its own driver.
+            raw = {"Name": mount.volume, "Driver": "local", "Options": None, "Labels": None}
+            self.volumes_by_name.setdefault(mount.volume, raw)
+        uses = [
+            {
+                "Type": "volume",
+                "Name": mount.volume,
+                "Driver": self.volumes_by_name[mount.volume]["Driver"],
+                "Destination": mount.path,
+                "RW": not mount.read_only,
+            }
+            for mount in mounts
+        ]
+        made = {"Id": f"helper{len(self.calls)}", "Names": [f"/helper{len(self.calls)}"], "State": "created"}
+        self.containers.append({**made, "Mounts": uses, "Labels": {HELPER: "true"}})
+        return made["Id"]
+
+    def attach(self, container, *, output):
+        return Attached()
+
+    def start_helper(self, container):
+        self._changing("start_helper", container)
+        (found,) = (one for one in self.containers if one["Id"] == container)
+        for mount in found["Mounts"]:
+            if said := self.unmountable.get(mount["Name"]):
+                raise EngineError("Cannot start the helper container", said, status=500)
+        found["State"] = "running"
+
+    def inspect_helper(self, container):
+        return next((one for one in self.containers if one["Id"] == container), None)
+
+    def import_helper_image(self):
+        self._changing("import_helper_image")
+
+    def remove_helper_image(self):
+        self._changing("remove_helper_image")
 
     def containers_labelled(self, label):
         self._fail_where_told("containers_labelled")

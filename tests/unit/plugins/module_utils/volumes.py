@@ -6,8 +6,12 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import EngineError
+from ansible_collections.voltainer.volumes.plugins.module_utils._helper import Helper, held, mounts_of
+from ansible_collections.voltainer.volumes.plugins.module_utils._program import start
 from ansible_collections.voltainer.volumes.plugins.module_utils._volume_wanted import parse_volumes
 
 from .fake_engine import FakeEngine
@@ -74,26 +78,76 @@ def inspect(**changes):
 
 
 class FolderEngine(FakeEngine):
-    """An engine whose local driver has folders, as the real one has: removing a volume removes its folder."""
+    """An engine whose local driver has folders, as the real one has: removing a volume removes its folder.
+
+    What a volume only refers to, and what a plugin has of one, are folders elsewhere. With `plugins_keep`, plugins keep
+    the data of volumes that are removed.
+    """
 
     def __init__(self, root, **kwargs):
         super().__init__(**kwargs)
         self.root = root
+        self.plugins_keep = False
 
     def create_volume(self, name, driver, options, labels):
         volume = super().create_volume(name, driver, options, labels)
         if "Mountpoint" not in volume.raw:
-            folder = self.folder(name)
-            folder.mkdir(parents=True)
-            self.volumes_by_name[name].update(Mountpoint=str(folder))
+            self.mount_point(name)
         return self.volume(name)
+
+    def mount_point(self, name):
+        self.folder(name).mkdir(parents=True)
+        self.volumes_by_name[name].update(Mountpoint=str(self.folder(name)))
+
+    def create_helper(self, mounts, command, *, powers):
+        made = super().create_helper(mounts, command, powers=powers)
+        for mount in mounts:
+            if "Mountpoint" not in self.volumes_by_name[mount.volume]:
+                self.mount_point(mount.volume)
+        return made
 
     def remove_volume(self, name):
         if any(use.volume == name for use in self.users().containers):
             raise EngineError(f"Cannot remove the volume '{name}'", "volume is in use", status=409)
+        if name in self.volumes_by_name and self.volumes_by_name[name]["Driver"] != "local" and not self.plugins_keep:
+            shutil.rmtree(self.place(name), ignore_errors=True)
         there = super().remove_volume(name)
         shutil.rmtree(self.root / name, ignore_errors=True)
         return there
 
     def folder(self, name):
         return self.root / name / "_data"
+
+    def place(self, name):
+        """Return where the data is that a container sees in the volume."""
+        raw = self.volumes_by_name[name]
+        refers_to = (raw["Options"] or {}).get("device")
+        if raw["Driver"] == "local":
+            return self.root / ".shares" / refers_to.strip(":/") if refers_to else self.folder(name)
+        return self.root / ".remote" / ((raw["Options"] or {}).get("remote") or name)
+
+
+class FolderHelper(Helper):
+    """Reaches the volumes of a FolderEngine, and runs programs on them, without a container around these."""
+
+    def file_system(self, volume):
+        return "ext4"
+
+    def folder_of(self, volume):
+        return self.places[volume]
+
+    def start(self, argv, *, stdin=None, stdout=None):
+        program = start(argv, stdin=stdin, stdout=stdout, name=Path(argv[0]).name)
+        self._stack.callback(program.stop)
+        return program
+
+
+@contextmanager
+def folder_helper(engine, volumes):
+    """Hold volumes of a FolderEngine with what holds them on a real one, and give the way to their folders."""
+    with ExitStack() as stack:
+        stack.enter_context(held(engine, mounts_of(volumes), powers=False))
+        places = {name: engine.place(name) for name in volumes}
+        for place in places.values():
+            place.mkdir(parents=True, exist_ok=True)
+        yield FolderHelper({name: str(place) for name, place in places.items()}, 0, stack)
