@@ -335,7 +335,7 @@ def _copy(engine: HelperEngine, source: str, target: str, *, emptied: bool = Fal
 
 
 def _copy_over(engine: HelperEngine, fill: Fill) -> None:
-    """Make the target equal to the staging volume; what is in the target may be lost, unless somebody else put it there."""
+    """Make the target equal to the staging volume. What somebody else put into a new target is never lost."""
     content = content_of(engine, fill.staging)
     with reach(engine, {fill.staging: False, fill.target: True}) as at:
         guarded = fill.created and at.is_guarded(fill.target, fill.nonce)
@@ -343,8 +343,8 @@ def _copy_over(engine: HelperEngine, fill: Fill) -> None:
             raise RefusedError(
                 f"Cannot go on with the {words_of(fill)}",
                 "that was to be a new volume, and there is content in it already",
-                f"Look into it. The new content is in '{fill.staging}'; where that of '{fill.target}' is not needed, remove"
-                " that volume, and run the task again",
+                f"Look into it. The new content is in '{fill.staging}'; where that of '{fill.target}' is not needed,"
+                " remove that volume, and run the task again",
             )
         at.empty(fill.target)
         if fill.created:
