@@ -23,6 +23,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._plan import Ste
 from ansible_collections.voltainer.volumes.plugins.module_utils._swarm import Service, Task
 from ansible_collections.voltainer.volumes.plugins.module_utils._usage import Users
 from ansible_collections.voltainer.volumes.plugins.module_utils._volume import (
+    HELPER,
     PROTECTED,
     QUIESCE_SUFFIX,
     QUIESCED,
@@ -62,7 +63,10 @@ class QuiesceWanted:
 
 @dataclass(frozen=True)
 class Container:
-    """A container as its inspect shows it; `state` is in the engine's words, `service` the name of a task's service."""
+    """A container as its inspect shows it; `state` is in the engine's words, `service` the name of a task's service.
+
+    A `helper` is one of this collection's own, through which the data is reached.
+    """
 
     id: str
     name: str
@@ -72,26 +76,33 @@ class Container:
     service: str
     exit_code: int
     error: str
+    helper: bool = False
 
     @classmethod
     def from_inspect(cls, raw: Mapping[str, Any]) -> Container:
         """Return the container that the engine describes."""
-        state = raw["State"]
+        state, labels = raw["State"], (raw.get("Config") or {}).get("Labels") or {}
         return cls(
             id=raw["Id"],
             name=raw["Name"].lstrip("/"),
             state=state["Status"],
             auto_remove=bool((raw.get("HostConfig") or {}).get("AutoRemove")),
             created=raw.get("Created") or "",
-            service=((raw.get("Config") or {}).get("Labels") or {}).get(_SERVICE_NAME, ""),
+            service=labels.get(_SERVICE_NAME, ""),
             exit_code=int(state.get("ExitCode") or 0),
             error=state.get("Error") or "",
+            helper=HELPER in labels,
         )
 
     @property
     def runs(self) -> bool:
         """Whether it runs, or the engine is about to start it again; a paused one does not."""
         return self.state in {"running", "restarting"}
+
+    @property
+    def works(self) -> bool:
+        """Whether it runs, and works with its volumes for somebody else than this collection."""
+        return self.runs and not self.helper
 
 
 @dataclass(frozen=True)
@@ -232,7 +243,7 @@ class UsersFound:
     def running(self) -> tuple[tuple[Container, str], ...]:
         """The containers that run, each with the ID of its service: the youngest first, on which no other builds."""
         found = {use.container_id: use.service_id for use in self.users.containers}
-        running = [one for one in self.containers.values() if one.runs and one.id in found]
+        running = [one for one in self.containers.values() if one.works and one.id in found]
         running.sort(key=lambda one: (one.created, one.name), reverse=True)
         return tuple((one, found[one.id]) for one in running)
 
@@ -321,21 +332,22 @@ def spec_released(spec: Mapping[str, Any], constraint: str) -> dict[str, Any]:
 
 
 def _why_not(wanted: QuiesceWanted, volume: str, container: Container, *, is_task: bool) -> RefusedError | None:
-    what = f"Cannot {wanted.mode} the container '{container.name}', which uses the volume '{volume}'"
     if is_task and wanted.services == "scale":
         return RefusedError(
             f"Cannot scale the service '{container.service}', which uses the volume '{volume}'",
-            f"this engine runs its task '{container.name}', and does not manage the swarm, or knows no such service",
-            "Run the task on a manager of the swarm",
+            "this engine runs tasks of it, and does not manage the swarm, or the service was removed and they end soon",
+            "Run the task on a manager of the swarm; there, run it again when they have ended",
         )
     if wanted.mode == "none":
         return None
     if is_task:
+        # One error for all tasks of a service.
         return RefusedError(
-            what,
-            f"it is a task of the service '{container.service}', for which the swarm would start another",
+            f"Cannot {wanted.mode} the tasks of the service '{container.service}', which use the volume '{volume}'",
+            "the swarm would start others for them",
             "Run the task with 'services: scale', on a manager of the swarm",
         )
+    what = f"Cannot {wanted.mode} the container '{container.name}', which uses the volume '{volume}'"
     if wanted.mode == "stop" and container.auto_remove:
         return RefusedError(
             what,

@@ -73,16 +73,18 @@ def bring_back(engine: QuiesceEngine, rest: Rest, going: Going) -> list[str]:
     return back.warnings
 
 
-def in_flight(engine: QuiesceEngine, rest: Rest) -> str:
-    """Return the container that a run which was killed may have asked to stop, and which may stop at any moment; or "".
+def stopping(engine: QuiesceEngine, rest: Rest, since: str) -> str:
+    """Return the container that a run which was killed asked to stop and that may do so at any moment; "" if none.
 
     They are stopped one after the other, and started in the opposite order: it is the first that still runs, and none
-    after it has stopped.
+    after it has stopped. `since` is when that run began, by the engine's clock.
     """
     stopped = [one for one in rest.containers if one.action == "stop"]
     running = [bool(now and now.runs) for now in (engine.container(one.id) for one in stopped)]
     first = running.index(True) if True in running else len(running)
-    return stopped[first].id if first < len(stopped) and all(running[first:]) else ""
+    if first == len(running) or not all(running[first:]) or not engine.about_to_stop(stopped[first].id, since):
+        return ""
+    return stopped[first].id
 
 
 def updated(
@@ -151,8 +153,8 @@ class _Back:
             return [f"{_upper(one.words)} is gone: somebody else removed it while it had no tasks"]
         if one.mode != GLOBAL and service.replicas not in {0, one.replicas}:
             return [
-                f"{_upper(one.words)} was scaled to {service.replicas} by somebody else while it had no tasks, and is"
-                f" left so (before, it was {one.replicas})"
+                f"{_upper(one.words)} was scaled to {service.replicas} by somebody else while it should have no tasks,"
+                f" and is left so (before, it was {one.replicas}): the data may have changed meanwhile"
             ]
         return []
 

@@ -37,7 +37,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._quiesce import 
 from ansible_collections.voltainer.volumes.plugins.module_utils._quiesce_back import (
     Going,
     bring_back,
-    in_flight,
+    stopping,
     updated,
 )
 from ansible_collections.voltainer.volumes.plugins.module_utils._quiesce_engine import (
@@ -169,7 +169,8 @@ def _resume(engine: QuiesceEngine, rest: Rest, state: Volume, resumed: Resumed) 
         # Another run may have done it before this one had the hold.
         if not is_current(engine, rest):
             return
-        going = Going(set(rest.ids), in_flight(engine, rest), rest.timeout + STOP_SLACK_SECONDS)
+        since = str(state.raw.get("CreatedAt") or "")
+        going = Going(set(rest.ids), stopping(engine, rest, since), rest.timeout + STOP_SLACK_SECONDS)
         resumed.warnings += bring_back(engine, rest, going)
         engine.remove_volume(rest.volume)
         resumed.actions.append(interrupted_step(rest).words)
@@ -311,13 +312,11 @@ class _Run:
         if self._rest.mode == "none":
             return ""
         ours = {one.id for one in self._rest.services}
-        found = {
-            use.container
-            for name in self._rest.volumes
-            for use in self._engine.users(name).containers
-            if use.state in {"running", "restarting"} and not use.read_only and use.service_id not in ours
-        }
-        return ", ".join(f"the container '{name}'" for name in sorted(found))
+        uses = [use for name in self._rest.volumes for use in self._engine.users(name).containers]
+        ids = {use.container_id for use in uses if use.mounted and not use.read_only and use.service_id not in ours}
+        # A list may still have one as running whose stop has come to its end (26.1); its inspect does not.
+        found = [container for container in map(self._engine.container, ids) if container and container.works]
+        return ", ".join(f"the container '{name}'" for name in sorted(container.name for container in found))
 
     def _warn_of_writers(self) -> None:
         writing = self._writing()
