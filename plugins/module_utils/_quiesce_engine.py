@@ -77,7 +77,9 @@ class QuiesceEngine(SwarmEngine):
         if began is None or now is None:
             return True
         what = "Cannot read the engine's events"
-        request = Request("GET", "/events", {"since": began.timestamp(), "until": now.timestamp()})
+        # Until the end of this second, since these times have no fractions: the engine waits until then.
+        times = {"since": int(began.timestamp()), "until": int(now.timestamp()) + 1}
+        request = Request("GET", "/events", times)
         seconds = self._patience(slow=False)
         with told(what, seconds), closing(self._transport.stream(request, seconds)) as stream:
             events = list(stream)
