@@ -37,6 +37,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._quiesce import 
 from ansible_collections.voltainer.volumes.plugins.module_utils._quiesce_back import (
     Going,
     bring_back,
+    patiently,
     stopping,
     updated,
 )
@@ -211,7 +212,7 @@ class _Run:
         self._ended = True
         if after is None:
             with suppress(VolumesError):
-                self._warn_of_writers()
+                patiently(self._warn_of_writers)
         try:
             self._resting.warnings += bring_back(self._engine, self._rest, self._going)
         except VolumesError as exc:
@@ -220,7 +221,8 @@ class _Run:
             raise together("The next task that uses the volume's data tries again", [_told(after), exc]) from after
         finally:
             if self._began is not None:
-                self._resting.seconds = time.monotonic() - self._began
+                back_at = self._going.back_at
+                self._resting.seconds = (time.monotonic() if back_at is None else back_at) - self._began
         try:
             self._engine.remove_volume(self._rest.volume)
         except VolumesError as exc:

@@ -173,9 +173,9 @@ def test_services_lose_their_tasks_and_get_back_what_they_had(make, clock):
         assert engine.replicas("web") == 0
         assert len(engine.spec("each")["TaskTemplate"]["Placement"]["Constraints"]) == 2
         assert engine.state("db") == "exited"
+        assert clock[0] == pytest.approx(0.6)
         engine.conflicts = 2
     assert [one["Spec"] for one in engine.services] == before
-    assert clock[0] == pytest.approx(0.6)
 
 
 def test_a_service_that_goes_to_rest_by_itself_is_waited_for(make):
@@ -351,6 +351,24 @@ def test_a_paused_container_that_an_engine_restart_ended_is_started(make):
     assert engine.state("db") == "running"
 
 
+def test_who_wrote_is_told_also_when_the_engine_was_started_anew(make):
+    engine = make(container("db"))
+    users = engine.users
+    away = [EngineUnreachableError("Cannot look for the containers", "it broke"), None]
+
+    def looked(volume=None):
+        error = away.pop() if away else None
+        if error:
+            raise error
+        return users(volume)
+
+    with at_rest(engine) as resting:
+        engine.raw("db")["State"] = "running"
+        engine.users = looked
+        away.pop()
+    assert "ran while it should rest" in resting.warnings[0]
+
+
 def test_an_engine_that_is_started_anew_is_waited_for(make, clock):
     engine = make(container("db"), container("app"), swarm=[service("web", 1)])
     away = EngineUnreachableError("Cannot reach the engine", "there is no such socket")
@@ -388,6 +406,14 @@ def test_one_that_ends_at_once_is_not_back_unless_it_has_come_to_its_end(make):
     ):
         pass
     assert caught.value.details["not_back"] == ["broken"]
+
+
+@pytest.mark.parametrize(("mode", "waits"), [("pause", 0.0), ("stop", 0.5)])
+def test_one_that_was_started_has_a_moment_to_end_before_it_is_looked_at(make, clock, mode, waits):
+    engine = make(container("db"))
+    with at_rest(engine, mode) as resting:
+        pass
+    assert (clock[0], resting.seconds) == (waits, 0.0)
 
 
 def test_one_that_stays_paused_is_not_back(make):
