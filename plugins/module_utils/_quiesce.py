@@ -226,12 +226,16 @@ class Rest:
 
 @dataclass(frozen=True)
 class UsersFound:
-    """What was observed: the users of the volumes, what the engine tells of each (by ID), and the services' tasks."""
+    """What was observed: the users of the volumes, what the engine tells of each (by ID), and the services' tasks.
+
+    `own` is the ID of the container that the task itself runs in, if it does in one.
+    """
 
     users: Users
     containers: Mapping[str, Container]
     services: Mapping[str, Service] = field(default_factory=dict)
     tasks: tuple[Task, ...] = ()
+    own: str = ""
 
     @property
     def services_of_users(self) -> tuple[Service, ...]:
@@ -275,7 +279,7 @@ def plan_rest(wanted: QuiesceWanted, volumes: Sequence[str], found: UsersFound) 
     for container, service_id in found.running:
         if service_id and service_id in known:
             continue
-        error = _why_not(wanted, volumes[0], container, is_task=bool(service_id))
+        error = _why_not(wanted, volumes[0], container, is_task=bool(service_id), is_own=container.id == found.own)
         if error:
             errors.append(error)
         elif wanted.mode != "none":
@@ -331,7 +335,9 @@ def spec_released(spec: Mapping[str, Any], constraint: str) -> dict[str, Any]:
     return changed
 
 
-def _why_not(wanted: QuiesceWanted, volume: str, container: Container, *, is_task: bool) -> RefusedError | None:
+def _why_not(
+    wanted: QuiesceWanted, volume: str, container: Container, *, is_task: bool, is_own: bool
+) -> RefusedError | None:
     if is_task and wanted.services == "scale":
         return RefusedError(
             f"Cannot scale the service '{container.service}', which uses the volume '{volume}'",
@@ -347,21 +353,30 @@ def _why_not(wanted: QuiesceWanted, volume: str, container: Container, *, is_tas
             "the swarm would start others for them",
             "Run the task with 'services: scale', on a manager of the swarm",
         )
+    why, way_out = _harm(wanted.mode, container, is_own=is_own)
     what = f"Cannot {wanted.mode} the container '{container.name}', which uses the volume '{volume}'"
-    if wanted.mode == "stop" and container.auto_remove:
-        return RefusedError(
-            what,
+    return RefusedError(what, why, way_out) if why else None
+
+
+def _harm(mode: Mode, container: Container, *, is_own: bool) -> tuple[str, str]:
+    """Return why the container cannot be paused or stopped, and the way out; "" where it can."""
+    if is_own:
+        return (
+            "this task runs in it, and nobody would bring it back",
+            "Run the task outside of it, or without this volume in it",
+        )
+    if mode == "stop" and container.auto_remove:
+        return (
             "the engine removes it when it stops ('--rm'), and nobody could start it again",
             "Give 'quiesce: pause', or stop it yourself",
         )
-    if wanted.mode == "pause" and container.state == "restarting":
+    if mode == "pause" and container.state == "restarting":
         # "is restarting, wait until the container is running" (26.1)
-        return RefusedError(
-            what,
+        return (
             "it ends again and again, and is about to be started: what does not run cannot be paused",
             "Give 'quiesce: stop', or find out why it ends",
         )
-    return None
+    return "", ""
 
 
 def _refuse_job(volume: str, service: Service) -> RefusedError:

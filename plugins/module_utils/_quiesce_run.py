@@ -22,6 +22,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._errors import (
     VolumesError,
     together,
 )
+from ansible_collections.voltainer.volumes.plugins.module_utils._holder import own_container
 from ansible_collections.voltainer.volumes.plugins.module_utils._quiesce import (
     GLOBAL,
     QuiesceWanted,
@@ -91,7 +92,7 @@ def look_for_rest(engine: QuiesceEngine, wanted: QuiesceWanted, volumes: Sequenc
     ids = {use.service_id for use in users.services} if wanted.services == "scale" else set()
     services = {service.id: service for service in map(engine.service, sorted(ids)) if service}
     tasks = engine.tasks_of(services) if services else ()
-    return plan_rest(wanted, volumes, UsersFound(users, containers, services, tasks))
+    return plan_rest(wanted, volumes, UsersFound(users, containers, services, tasks, own_container()))
 
 
 @contextmanager

@@ -76,5 +76,20 @@ def test_a_system_that_tells_nothing(monkeypatch):
     assert _holder.lives(me) is None
 
 
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        (f"86 79 254:0 /var/lib/docker/containers/{'ab' * 32}/hostname /etc/hostname rw - ext4 /dev/vda rw", "ab" * 32),
+        # As the host of containers sees theirs
+        (f"90 79 0:52 / /var/lib/docker/containers/{'ab' * 32}/mounts/shm rw - tmpfs shm rw", ""),
+        ("91 79 254:0 /hosts/a/hostname /etc/hostname rw - ext4 /dev/vda rw", ""),
+        ("", ""),
+    ],
+)
+def test_the_container_that_the_process_runs_in(monkeypatch, line, found):
+    monkeypatch.setattr(_holder, "_read", lambda _path: f"22 1 254:1 / / rw - ext4 /dev/vda rw\n{line}".strip())
+    assert _holder.own_container() == found
+
+
 def test_what_cannot_be_read_is_empty():
     assert _holder._read("/no/such/file") == ""

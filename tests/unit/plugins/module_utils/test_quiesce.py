@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from ansible_collections.voltainer.volumes.plugins.module_utils import _quiesce_run
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import InvalidInputError, VolumesError
 from ansible_collections.voltainer.volumes.plugins.module_utils._quiesce import (
     CONSTRAINT_KEY,
@@ -136,6 +137,14 @@ def test_tasks_of_services_are_refused_all_at_once(look, quiesce):
     assert len(caught.value.details["errors"]) == 2
     assert str(caught.value).endswith("Nothing was stopped.")
     assert "'services: scale', on a manager" in str(caught.value)
+
+
+@pytest.mark.parametrize("quiesce", ["pause", "stop"])
+def test_a_task_does_not_bring_itself_to_rest(look, monkeypatch, quiesce):
+    monkeypatch.setattr(_quiesce_run, "own_container", lambda: "id-runner")
+    with pytest.raises(VolumesError, match=f"Cannot {quiesce} the container 'runner', .*this task runs in it"):
+        look(container("runner"), container("db"), quiesce=quiesce)
+    assert not look(container("runner"))
 
 
 def test_tasks_go_on_where_nobody_is_to_rest(look):
