@@ -48,18 +48,27 @@ class Layout:
         Raises VolumesError for an entry that leads out of the archive, or that there should not be.
         """
         parts = _parts(path)
-        prefix = self.prefix.split("/") if self.prefix else []
+        prefix = self._prefix
         if parts[: len(prefix)] == prefix:
             return "/".join(parts[len(prefix) :])
-        on_the_way = prefix[: len(parts)] == parts
-        engines_own = prefix[-1:] == [_DATA] and set(parts[-1:]) <= _BESIDE_DATA | _BESIDE_VOLUMES
-        if self.others or on_the_way or engines_own:
+        if self.allows(parts):
             return None
         raise VolumesError(
             f"Cannot restore from the folder '{self.prefix}' of the archive",
             f"it was taken for the volume's, as {self.why}, and the archive also has '{path}'",
             "Say with the option 'strip' which folder of the archive is the volume's ('' for all of it)",
         )
+
+    def allows(self, parts: list[str]) -> bool:
+        """Return whether an archive of this layout may have the entry, given as the parts of its path."""
+        prefix = self._prefix
+        on_the_way = prefix[: len(parts)] == parts
+        engines_own = prefix[-1:] == [_DATA] and set(parts[-1:]) <= _BESIDE_DATA | _BESIDE_VOLUMES
+        return self.others or on_the_way or engines_own or parts[: len(prefix)] == prefix
+
+    @property
+    def _prefix(self) -> list[str]:
+        return self.prefix.split("/") if self.prefix else []
 
 
 def parse_strip(text: str) -> str:
@@ -100,7 +109,7 @@ def strip_prefix_for(sample: Iterable[str], volume: str) -> Layout:
     # What has an entry for its own top folder was packed from there, so that this is the volume's.
     wrapped = 0 < len(entries) == len(paths)
     found = _data_folder(entries) or _volumes_folder(entries, volume) or (_offen(entries, volume) if wrapped else None)
-    if found is not None:
+    if found is not None and all(found.allows(parts) for parts, _folder in entries):
         return found
     tops = {parts[0] for parts, _folder in entries}
     hint = ""
@@ -149,13 +158,11 @@ def _volumes_folder(entries: Sequence[_Entry], volume: str) -> Layout | None:
     if root is None or any(parts[: len(root)] != root[: len(parts)] for parts, _folder in entries):
         return None
     below = [(parts[len(root) :], folder) for parts, folder in entries if len(parts) > len(root)]
-    volumes = {parts[0] for parts, _folder in below if parts[1:2] == [_DATA]}
-    strange = any(
-        # A folder without anything in it may be the last one of the sample.
-        parts[1] not in {_DATA, *_BESIDE_DATA}
-        if parts[1:]
-        else not folder and parts[0] not in volumes | _BESIDE_VOLUMES
-        for parts, folder in below
+    # The last folder of the sample may be one whose content only follows.
+    volumes = {parts[0] for parts, folder in below if parts[1:2] == [_DATA] or (folder and len(parts) == 1)}
+    strange = _DATA in volumes or any(
+        parts[1] not in {_DATA, *_BESIDE_DATA} if parts[1:] else parts[0] not in volumes | _BESIDE_VOLUMES
+        for parts, _folder in below
     )
     return None if strange else _one_of(volumes, volume, root, "it is a copy of the engine's folder of volumes", _DATA)
 

@@ -17,7 +17,12 @@ from typing import Any
 from ansible_collections.voltainer.volumes.plugins.module_utils._archive_kind import ArchiveKind
 from ansible_collections.voltainer.volumes.plugins.module_utils._archive_run import Packed, Packing, pack, read_back
 from ansible_collections.voltainer.volumes.plugins.module_utils._backup_folder import BackupFolder, backup_folder
-from ansible_collections.voltainer.volumes.plugins.module_utils._backup_found import BackupFound, Stored, name_of
+from ansible_collections.voltainer.volumes.plugins.module_utils._backup_found import (
+    BackupFound,
+    Stored,
+    StoredArchive,
+    name_of,
+)
 from ansible_collections.voltainer.volumes.plugins.module_utils._backup_names import ArchiveName
 from ansible_collections.voltainer.volumes.plugins.module_utils._backup_plan import plan_backup, unchanged
 from ansible_collections.voltainer.volumes.plugins.module_utils._backup_wanted import BackupWanted
@@ -43,7 +48,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._manifest import
 )
 from ansible_collections.voltainer.volumes.plugins.module_utils._plan import Outcome, Plan, Step
 from ansible_collections.voltainer.volumes.plugins.module_utils._progress import Progress
-from ansible_collections.voltainer.volumes.plugins.module_utils._quiesce import QuiesceWanted, Rest
+from ansible_collections.voltainer.volumes.plugins.module_utils._quiesce import Rest
 from ansible_collections.voltainer.volumes.plugins.module_utils._quiesce_run import (
     Resting,
     Resumed,
@@ -114,8 +119,7 @@ def _observe(engine: DataEngine, wanted: BackupWanted, progress: Progress, *, ch
         found = replace(
             found, repository_there=there, snapshots=tuple(restic.snapshots(wanted.name, host)) if there else ()
         )
-    asked = QuiesceWanted(wanted.quiesce, "scale" if wanted.services == "scale" else "none", wanted.quiesce_timeout)
-    rest = look_for_rest(engine, asked, [wanted.name], users) if volume else None
+    rest = look_for_rest(engine, wanted.quiesce, [wanted.name], users) if volume else None
     quiesce, resume = around(rest)
     seen = _Seen(replace(found, rest=quiesce, resume=resume), rest, users)
     if volume:
@@ -173,7 +177,7 @@ def _archive(  # noqa: PLR0913 - what a backup is made of
             # Held before anybody rests, so that they rest no longer than it takes to read.
             at = stack.enter_context(reach(engine, {wanted.name: False}))
             progress.phase(wanted.name, "pack", seen.measured.bytes if seen.measured else None)
-            with quiesced(engine, seen.rest or Rest((wanted.name,)), timeout=wanted.quiesce_timeout) as resting:
+            with quiesced(engine, seen.rest or Rest((wanted.name,)), timeout=wanted.quiesce.timeout) as resting:
                 seen.resting = resting
                 began = time.time_ns() - _TICK_NS
                 seen.packed = pack(at, wanted.name, archive, packing, progress)
@@ -237,7 +241,7 @@ def _proved(wanted: BackupWanted, seen: _Seen, archive: int, name: ArchiveName, 
         content_bytes=digest.bytes,
         tools=dict(seen.found.tools),
         keeps={name: bool(keeps[name]) for name in KEPT},
-        quiesced=wanted.quiesce if seen.rest else "none",
+        quiesced=wanted.quiesce.mode if seen.rest else "none",
         changed_while_reading=some_changed(seen.changed),
         sockets_skipped=seen.measured.sockets_count if seen.measured else 0,
     )
@@ -252,7 +256,7 @@ def _to_repository(engine: DataEngine, wanted: BackupWanted, seen: _Seen, plan: 
     arguments = next(step.arguments for step in plan.steps if step.verb == "pack")
     with reach(engine, {wanted.name: False}) as at:
         folder = restic.folder_of(at, engine.volume(wanted.name) or seen.found.volume, wanted.name)
-        with quiesced(engine, seen.rest or Rest((wanted.name,)), timeout=wanted.quiesce_timeout) as resting:
+        with quiesced(engine, seen.rest or Rest((wanted.name,)), timeout=wanted.quiesce.timeout) as resting:
             seen.resting = resting
             began, since = time.monotonic(), time.time_ns() - _TICK_NS
             made = restic.back_up(folder, arguments["host"], arguments["tags"], wanted.name)
@@ -283,6 +287,7 @@ def _outcome(wanted: BackupWanted, seen: _Seen, plan: Plan) -> Outcome:
     archive = next((str(step.arguments["name"]) for step in plan.steps if step.verb == "publish"), None)
     if archive is None and same is not None and wanted.path:
         archive = name_of(same)
+    stored: list[Stored] = [*found.archives, *found.snapshots]
     removed = [name for step in plan.steps if step.verb == "prune-old" for name in _names(step.arguments)]
     values: dict[str, Any] = {
         "archive": os.path.join(wanted.path, archive) if wanted.path and archive else None,
@@ -296,12 +301,10 @@ def _outcome(wanted: BackupWanted, seen: _Seen, plan: Plan) -> Outcome:
         "changed_while_reading": list(seen.changed)[:_NAMES],
         "sockets_skipped": seen.measured.sockets_count if seen.measured else 0,
         "removed": removed,
-        "kept": [name_of(one) for one in (*found.archives, *found.snapshots) if name_of(one) not in removed],
-        "seconds": {
-            "read": round(seen.packed.seconds, 3),
-            "verify": round(seen.verify_seconds, 3),
-            "quiesced": round(seen.resting.seconds, 3),
-        },
+        "kept": [name_of(one) for one in stored if name_of(one) not in removed],
+        "seconds_reading": round(seen.packed.seconds, 3),
+        "seconds_verifying": round(seen.verify_seconds, 3),
+        "seconds_quiesced": round(seen.resting.seconds, 3),
         "volume": masked_inspect(found.volume, wanted.secret_options) if found.volume else None,
     }
     return Outcome(plan, values)
@@ -312,5 +315,4 @@ def _names(arguments: Mapping[str, Any]) -> list[str]:
 
 
 def _manifest_of(one: Stored | None) -> dict[str, Any] | None:
-    manifest = getattr(one, "manifest", None)
-    return asdict(manifest) if manifest else None
+    return asdict(one.manifest) if isinstance(one, StoredArchive) and one.manifest else None

@@ -177,10 +177,8 @@ def _outcome(engine: DataEngine, wanted: CopyWanted, plan: Plan, report: Report,
             "not_kept": report.not_kept,
             "changed_while_reading": report.changed,
             "unverified": report.unverified,
-            "seconds": {
-                "copy": round(report.seconds, 3),
-                "verify": round(report.verify_seconds, 3),
-                "quiesced": round(quiesced, 3),
-            },
+            "seconds_copying": round(report.seconds, 3),
+            "seconds_verifying": round(report.verify_seconds, 3),
+            "seconds_quiesced": round(quiesced, 3),
         },
     )

@@ -178,17 +178,23 @@ def fill_steps(
     yield Step("verify", f"Compare '{into}' with what it is to be", {**about, "volume": into})
     if fill.created and fill.staged:
         yield create
+    # From the copy of what is there on, nobody may change it.
     if fill.way == "replace":
+        yield from swap_quiesce
+    if fill.way == "replace" and not fill.created:
         words = f"Copy what is in '{fill.target}' to '{fill.previous}', and compare"
         yield Step("save", words, about)
     if fill.staged:
         yield Step("complete", f"Create the volume '{fill.mark}', which tells that the new content is complete", about)
-        yield from swap_quiesce
+        if fill.way == "exchange":
+            yield from swap_quiesce
         yield Step("swap", _swap_words(fill), about)
         yield from swap_resume
     if fill.way == "exchange" and fill.keep:
         yield Step("keep", f"Create the volume '{fill.previous}' with the content of before", about)
-    yield Step("unmark", f"Remove the volume '{fill.staging}'", about)
+    goes = fill.way == "exchange" and not fill.keep and not fill.created
+    lost = f", with what was in '{fill.target}' before" if goes else ""
+    yield Step("unmark", f"Remove the volume '{fill.staging}'{lost}", about)
 
 
 def previous_definition(fill: Fill) -> Definition:

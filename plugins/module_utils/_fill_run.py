@@ -206,7 +206,13 @@ class _Run:
         if step.verb not in _WITH_HELPER:
             # As long as the helper container is there, no volume of it can be removed.
             self._let_go()
-        self._steps[step.verb](step)
+        try:
+            self._steps[step.verb](step)
+        except OSError as exc:
+            what = f"Cannot go on with the {words_of(self._fill)}"
+            where = f" ('{exc.filename}')" if exc.filename else ""
+            why = f"{exc.strerror or exc}{where}, in the step: {step.words}"
+            raise VolumesError(what, why, "Look at the disk and its file system, and at the engine's log") from exc
 
     def _let_go(self) -> None:
         self._at = None
@@ -253,7 +259,6 @@ class _Run:
 
     def _save(self, _step: Step) -> None:
         fill = self._fill
-        self._check_fits()
         create_volume(self._engine, fill.previous, previous_definition(fill))
         _copy(self._engine, fill.target, fill.previous)
 
@@ -267,6 +272,8 @@ class _Run:
 
     def _complete(self, _step: Step) -> None:
         engine, fill = self._engine, self._fill
+        if fill.way == "replace":
+            self._check_fits()
         staging, target = _there(engine, fill.staging), _there(engine, fill.target)
         exchanged = fill.way == "exchange"
         new = _folders.inode(staging.mountpoint) or 0
@@ -327,6 +334,28 @@ def _copy(engine: HelperEngine, source: str, target: str, *, emptied: bool = Fal
         at.sync(target)
 
 
+def _copy_over(engine: HelperEngine, fill: Fill) -> None:
+    """Make the target equal to the staging volume; what is in the target may be lost, unless somebody else put it there."""
+    content = content_of(engine, fill.staging)
+    with reach(engine, {fill.staging: False, fill.target: True}) as at:
+        guarded = fill.created and at.is_guarded(fill.target, fill.nonce)
+        if fill.created and not guarded and at.has_data(fill.target):
+            raise RefusedError(
+                f"Cannot go on with the {words_of(fill)}",
+                "that was to be a new volume, and there is content in it already",
+                f"Look into it. The new content is in '{fill.staging}'; where that of '{fill.target}' is not needed, remove"
+                " that volume, and run the task again",
+            )
+        at.empty(fill.target)
+        if fill.created:
+            at.guard(fill.target, fill.nonce)
+        content.bring(at, fill.target)
+        content.check(at, fill.target, besides=name_of(fill.nonce) if fill.created else "")
+        if fill.created:
+            at.unguard(fill.target, fill.nonce)
+        at.sync(fill.target)
+
+
 def content_of(engine: HelperEngine, source: str) -> Content:
     """Return the content of a volume of the engine, as it can be reached."""
     return StreamContent(engine, source) if why_not_here(engine) else VolumeContent(Transfer(source))
@@ -335,7 +364,7 @@ def content_of(engine: HelperEngine, source: str) -> Content:
 def _swap(engine: HelperEngine, fill: Fill) -> None:
     _refuse_users(engine, fill.target)
     if fill.way == "replace":
-        _copy(engine, fill.staging, fill.target, emptied=True)
+        _copy_over(engine, fill)
         return
     _folders.exchange(_there(engine, fill.target).mountpoint, _there(engine, fill.staging).mountpoint)
     # A container that was started in between has the folder of before; it is told, and the next run goes on.
@@ -357,7 +386,7 @@ def _keep(engine: HelperEngine, fill: Fill) -> None:
 
 def _unmark(engine: HelperEngine, fill: Fill) -> None:
     """Remove what tells of the fill, that which tells of its end last."""
-    if fill.way == "replace" and not fill.keep:
+    if fill.way == "replace" and not fill.keep and not fill.created:
         _remove_previous(engine, fill)
     if engine.volume(fill.staging):
         remove_volume(engine, fill.staging)
@@ -375,6 +404,8 @@ def _finish(engine: HelperEngine, found: Unfinished) -> None:
     """Put the complete new content in its place, wherever it is."""
     fill, staging = found.fill, found.staging
     if staging is not None:
+        if fill.created and engine.volume(fill.target) is None:
+            create_volume(engine, fill.target, fill.definition)
         if fill.way == "replace" or not _is_swapped(engine, found):
             _swap(engine, fill)
         if fill.way == "exchange" and fill.keep:
@@ -417,12 +448,12 @@ def _taken_back(engine: HelperEngine, found: Unfinished) -> bool:
     fill = found.fill
     if fill.way == "exchange" and _is_swapped(engine, found):
         return False
-    if fill.way == "replace":
+    if fill.way == "replace" and not fill.created:
         _refuse_users(engine, fill.target)
         _copy(engine, fill.previous, fill.target, emptied=True)
         _remove_previous(engine, fill)
     remove_volume(engine, fill.mark)
-    remove_volume(engine, fill.staging)
+    _undo(engine, fill)
     return True
 
 
@@ -430,11 +461,11 @@ def _undo(engine: HelperEngine, fill: Fill) -> None:
     """Bring the target back to how it was; its staging volume, if any, is not complete."""
     target = engine.volume(fill.target)
     if target is not None and target.made_as(fill.definition):
-        unfilled = fill.way == "direct" and _emptied(engine, fill)
+        unfilled = (fill.way == "direct" or (fill.way == "replace" and fill.created)) and _emptied(engine, fill)
         if fill.created and (unfilled or (fill.way == "exchange" and not _folders.has_data(target.mountpoint))):
             _refuse_users(engine, fill.target)
             remove_volume(engine, fill.target)
-    if fill.way == "replace":
+    if fill.way == "replace" and not fill.created:
         _remove_previous(engine, fill)
     if engine.volume(fill.staging):
         remove_volume(engine, fill.staging)

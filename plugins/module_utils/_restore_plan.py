@@ -15,6 +15,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._archive_kind im
 from ansible_collections.voltainer.volumes.plugins.module_utils._backup_found import check_tools, size_words
 from ansible_collections.voltainer.volumes.plugins.module_utils._backup_names import kept_name
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import RefusedError
+from ansible_collections.voltainer.volumes.plugins.module_utils._fill import Fill, check_names, fill_steps
 from ansible_collections.voltainer.volumes.plugins.module_utils._manifest import Manifest, Origin
 from ansible_collections.voltainer.volumes.plugins.module_utils._plan import ABSENT, Plan, Step
 from ansible_collections.voltainer.volumes.plugins.module_utils._reference import driver_key
@@ -22,6 +23,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._restic import S
 from ansible_collections.voltainer.volumes.plugins.module_utils._restore_wanted import LATEST, RestoreWanted
 from ansible_collections.voltainer.volumes.plugins.module_utils._usage import Users
 from ansible_collections.voltainer.volumes.plugins.module_utils._volume import (
+    FILL_OLD_SUFFIX,
     LOCAL,
     PROTECTED,
     RESERVED,
@@ -68,7 +70,8 @@ class RestoreFound:
     holds, `content_digest` the digest of these, None where nobody looked. `unreachable` says why its folder (or that of
     the volume that is made) cannot be renamed from here; its content is then copied. `names` are those of all volumes.
     `tools` are the versions of the programs that are there, `free` the bytes where volumes are. `first` are the steps
-    that end what an interrupted run left behind, `rest` and `resume` those that bring users to rest and back.
+    that end what an interrupted run left behind, `rest` and `resume` those that bring users to rest and back. `nonce`
+    is a random text for this restore.
     """
 
     now: datetime
@@ -85,6 +88,7 @@ class RestoreFound:
     first: tuple[Step, ...] = ()
     rest: tuple[Step, ...] = ()
     resume: tuple[Step, ...] = ()
+    nonce: str = ""
 
 
 def plan_restore(wanted: RestoreWanted, found: RestoreFound) -> Plan:
@@ -256,34 +260,19 @@ def words_of(source: Source) -> str:
 
 
 def _steps(wanted: RestoreWanted, found: RestoreFound, target: Volume, kept: str | None) -> tuple[Step, ...]:
-    source, name = words_of(found.source), wanted.name
-    digest = found.source.origin.content_digest if found.source.origin else None
-    keep = Step("keep", f"Keep the previous content of the volume '{name}' as the volume '{kept}'", {"name": kept})
-    keeping = (keep,) if kept else ()
-    create = Step(
-        "create", f"Create the volume '{name}' (driver {driver_key(target.driver)})", {"definition": target.definition}
+    fill = Fill(
+        target=wanted.name,
+        words=f"content of {words_of(found.source)}",
+        way="replace" if found.unreachable else "exchange",
+        created=found.volume is None,
+        definition=target.definition,
+        previous=kept or f"{wanted.name}{FILL_OLD_SUFFIX}",
+        keep=kept is not None,
+        nonce=found.nonce,
     )
-    if found.unreachable:
-        # Copied: so what was there must be safe before it is overwritten.
-        exchange = (
-            *keeping,
-            Step("fill", f"Replace the content of the volume '{name}' by a copy of what was unpacked"),
-        )
-    else:
-        exchange = (Step("swap", f"Put what was unpacked in the place of the content of the volume '{name}'"), *keeping)
-    lost = found.volume is not None and not kept and found.entries != 0
-    return (
-        # All that may fail comes before anybody is brought to rest, and that before anything is changed.
-        Step("stage", f"Unpack {source} beside the volume '{name}'", {"source": found.source}),
-        *((Step("verify", f"Compare what was unpacked with {source}", {"digest": digest}),) if wanted.verify else ()),
-        *found.rest,
-        *(() if found.volume else (create,)),
-        *exchange,
-        *found.resume,
-        Step(
-            "unstage", f"Remove {'the previous content' if lost else 'what was only needed for this'}", {"lost": lost}
-        ),
-    )
+    check_names(fill.target, fill.previous)
+    # All that may fail comes before anybody is brought to rest, and that before anything is changed.
+    return tuple(fill_steps(fill, found.rest, found.resume, at="swap"))
 
 
 def _differing(wanted: RestoreWanted, volume: Volume) -> tuple[str, ...]:

@@ -49,6 +49,7 @@ class RestoreWanted:
     strip: str = AUTO
     identity_file: str | None = None
     allow_devices: bool = False
+    allow_links: bool = False
     verify: bool = True
     driver: str | None = None
     driver_options: Mapping[str, str] | None = None
@@ -93,6 +94,7 @@ def parse_restore(params: Mapping[str, Any]) -> RestoreWanted:
         keep_previous=params["keep_previous"],
         confirm=params.get("confirm"),
         allow_devices=params["allow_devices"],
+        allow_links=params["allow_links"],
         verify=params["verify"],
         secret_options=tuple(params.get("secret_options") or ()),
         timeout=params["timeout"],

@@ -12,7 +12,7 @@ import socket
 import traceback
 import warnings
 from collections.abc import Generator, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from http import HTTPStatus
 from typing import Any
 
@@ -191,8 +191,10 @@ class _AttachedSocket:
             self._socket.sendall(data)
 
     def close(self) -> None:
-        self._socket.close()
-        self._answer.close()
+        # What is the ssh command's pipe writes once more where it is closed, and may find nobody there.
+        for part in (self._socket, self._answer):
+            with suppress(OSError):
+                part.close()
 
 
 @contextmanager

@@ -455,6 +455,11 @@ seconds_reading:
   returned: success
   type: float
   sample: 4.2
+seconds_verifying:
+  description: How many seconds it took to read the archive back, or to check the repository.
+  returned: success
+  type: float
+  sample: 0.8
 seconds_quiesced:
   description: How many seconds its users rested; 0 where nobody did.
   returned: success
@@ -533,7 +538,7 @@ errors:
 
 from ansible_collections.voltainer.volumes.plugins.module_utils._backup_run import back_up
 from ansible_collections.voltainer.volumes.plugins.module_utils._backup_wanted import parse_backup
-from ansible_collections.voltainer.volumes.plugins.module_utils._engine import connect
+from ansible_collections.voltainer.volumes.plugins.module_utils._data_engine import connect
 from ansible_collections.voltainer.volumes.plugins.module_utils._module import run_module
 from ansible_collections.voltainer.volumes.plugins.module_utils._progress import PROGRESS_SPEC
 from ansible_collections.voltainer.volumes.plugins.module_utils._quiesce import QUIESCE_SPEC

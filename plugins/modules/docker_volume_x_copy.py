@@ -171,11 +171,21 @@ changed_while_reading:
   type: list
   elements: str
   sample: [log/today.log]
-seconds:
-  description: How long it took to copy, to compare, and how long containers and services were at rest.
+seconds_copying:
+  description: How many seconds the copying took, without the comparison.
   returned: success
-  type: dict
-  sample: {"copy": 2.31, "verify": 1.2, "quiesced": 2.9}
+  type: float
+  sample: 2.31
+seconds_verifying:
+  description: How many seconds the comparison took.
+  returned: success
+  type: float
+  sample: 1.2
+seconds_quiesced:
+  description: How many seconds the users of the source rested; 0 where nobody did.
+  returned: success
+  type: float
+  sample: 2.5
 actions:
   description: What was done, or in check mode would be, in order; empty where nothing is to do.
   returned: success

@@ -150,6 +150,13 @@ options:
         changed, as a device may give a container access to all disks of the host.
     type: bool
     default: false
+  allow_links:
+    description:
+      - Whether symbolic links that lead out of the volume, by absolute paths or by C(..), are made of an archive without a
+        manifest. Without it, such an archive is an error before anything is changed. Backups of this collection have
+        the links that the volume had.
+    type: bool
+    default: false
   verify:
     description:
       - Compare the archive's file with the digest in its manifest, and what was unpacked with the digest of the
@@ -358,7 +365,7 @@ errors:
   sample: ["The option 'driver' is empty: a volume has a driver. Leave it out to use that of the backup."]
 """
 
-from ansible_collections.voltainer.volumes.plugins.module_utils._engine import connect
+from ansible_collections.voltainer.volumes.plugins.module_utils._data_engine import connect
 from ansible_collections.voltainer.volumes.plugins.module_utils._module import SecretsOf, run_module
 from ansible_collections.voltainer.volumes.plugins.module_utils._progress import PROGRESS_SPEC
 from ansible_collections.voltainer.volumes.plugins.module_utils._quiesce import QUIESCE_SPEC
@@ -391,6 +398,7 @@ def main():
             "strip": {"type": "str", "default": "auto"},
             "identity_file": {"type": "path"},
             "allow_devices": {"type": "bool", "default": False},
+            "allow_links": {"type": "bool", "default": False},
             "verify": {"type": "bool", "default": True},
             "driver": {"type": "str"},
             "driver_options": {"type": "dict", "no_log": True},

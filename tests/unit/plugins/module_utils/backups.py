@@ -88,6 +88,7 @@ OPTIONS_BACK = {
     "strip": "auto",
     "identity_file": None,
     "allow_devices": False,
+    "allow_links": False,
     "verify": True,
     "driver": None,
     "driver_options": None,

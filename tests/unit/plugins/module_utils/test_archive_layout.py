@@ -13,7 +13,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._archive_layout 
     strip_prefix_for,
 )
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import InvalidInputError, VolumesError
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 DATA_ROOT = "var/lib/docker/volumes"
@@ -48,6 +48,7 @@ DATA_ROOT = "var/lib/docker/volumes"
         (["./", "./pgdata/_data/a", "./other/_data/b"], "pgdata/_data", True),
         (["./", "./metadata.db", "./backingFsBlockDev", "./pgdata/_data/a"], "pgdata/_data", True),
         (["pgdata/_data/a", "other/"], "pgdata/_data", True),
+        (["other/_data/a", "pgdata/"], "pgdata/_data", True),
         (["old/", "old/opts.json", "old/_data/a"], "old/_data", False),
         ([f"/{DATA_ROOT}/pgdata/_data/", f"/{DATA_ROOT}/pgdata/_data/a"], f"{DATA_ROOT}/pgdata/_data", True),
         (["var/", "var/lib/", f"{DATA_ROOT}/pgdata/_data/_data/a"], f"{DATA_ROOT}/pgdata/_data", True),
@@ -55,6 +56,7 @@ DATA_ROOT = "var/lib/docker/volumes"
         (["_data/a", "opts.json"], "_data", True),
         # Such names in a volume's own content.
         (["_data/a", "b"], "", False),
+        (["_data/", "backup/_data/"], "", False),
         (["a/_data/b", "c/d"], "", False),
         (["a/_data/b", "c"], "", False),
         (["pgdata/a", "pgdata/_data/b"], "", False),
@@ -95,6 +97,7 @@ def test_what_may_be_wrapped_is_told(sample, hinted):
     [
         (["backup/a/", "backup/b/", "backup/a/x"], "it has several: backup/a, backup/b"),
         (["a/_data/x", "b/_data/y"], "it has several: a/_data, b/_data"),
+        (["a/_data/x", "b/"], "it has several: a/_data, b/_data"),
         (["a", "b/../../c"], "leads out of it"),
         (["/.."], "leads out of it"),
     ],
@@ -168,6 +171,7 @@ PARTS = st.sampled_from(["backup", "_data", "pgdata", "other", "a", "opts.json",
 PATHS = st.lists(st.builds("/".join, st.lists(PARTS, min_size=1, max_size=4)).map(lambda path: f"{path}/") | PARTS)
 
 
+@settings(max_examples=1000)
 @given(PATHS)
 def test_all_entries_of_any_sample_find_their_place_or_it_is_an_error(sample):
     try:

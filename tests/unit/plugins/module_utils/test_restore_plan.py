@@ -52,24 +52,34 @@ def use(state="running", name="db", service=""):
     return Use(name, f"id-{name}", state, "pgdata", "local", "/data", False, service)
 
 
+SWAPPED = ["mark", "fill", "verify", "complete", "swap", "keep", "unmark"]
+NEW = ["mark", "fill", "verify", "create", "complete", "swap", "unmark"]
+# What is there is at rest from the moment on in which it is copied.
+COPIED = ["mark", "fill", "verify", "quiesce", "save", "complete", "swap", "resume", "unmark"]
+
+
+def without(verbs, verb):
+    return [one for one in verbs if one != verb]
+
+
 @pytest.mark.parametrize(
     ("params", "have", "verbs"),
     [
-        ({}, {}, ["stage", "verify", "swap", "keep", "unstage"]),
-        ({"verify": False}, {}, ["stage", "swap", "keep", "unstage"]),
-        ({"keep_previous": False}, {}, ["stage", "verify", "swap", "unstage"]),
-        ({}, {"entries": 0}, ["stage", "verify", "swap", "unstage"]),
-        ({}, {"entries": None}, ["stage", "verify", "swap", "keep", "unstage"]),
-        ({}, {"volume": None}, ["stage", "verify", "create", "swap", "unstage"]),
-        ({}, {**SETTLE, **REST}, ["settle", "stage", "verify", "quiesce", "swap", "keep", "resume", "unstage"]),
-        ({}, {"unreachable": "it is NFS", **REST}, ["stage", "verify", "quiesce", "keep", "fill", "resume", "unstage"]),
-        ({}, {"unreachable": "it is NFS", "volume": None}, ["stage", "verify", "create", "fill", "unstage"]),
-        ({}, {"content_digest": "v1:00"}, ["stage", "verify", "swap", "keep", "unstage"]),
+        ({}, {}, SWAPPED),
+        ({"verify": False}, {}, SWAPPED),
+        ({"keep_previous": False}, {}, without(SWAPPED, "keep")),
+        ({}, {"entries": 0}, without(SWAPPED, "keep")),
+        ({}, {"entries": None}, SWAPPED),
+        ({}, {"volume": None}, NEW),
+        ({}, {**SETTLE, **REST}, ["settle", *SWAPPED[:4], "quiesce", "swap", "resume", *SWAPPED[5:]]),
+        ({}, {"unreachable": "it is NFS", **REST}, COPIED),
+        ({}, {"unreachable": "it is NFS", "volume": None}, NEW),
+        ({}, {"content_digest": "v1:00"}, SWAPPED),
         ({}, {"content_digest": DIGEST}, []),
-        ({}, {"content_digest": DIGEST, "volume": None}, ["stage", "verify", "create", "swap", "unstage"]),
+        ({}, {"content_digest": DIGEST, "volume": None}, NEW),
         ({"on_existing": "fail"}, {"content_digest": DIGEST, **SETTLE}, ["settle"]),
-        ({}, {"source": archive(manifest=None)}, ["stage", "verify", "swap", "keep", "unstage"]),
-        (IN_REPOSITORY, {"source": SNAPSHOT}, ["stage", "verify", "swap", "keep", "unstage"]),
+        ({}, {"source": archive(manifest=None)}, SWAPPED),
+        (IN_REPOSITORY, {"source": SNAPSHOT}, SWAPPED),
         ({"keep_previous": False, "confirm": "pgdata"}, {"volume": volume(Labels=PROTECTED)}, None),
         ({}, {"volume": volume(Labels=PROTECTED)}, None),
     ],
@@ -78,46 +88,47 @@ def test_the_steps(params, have, verbs):
     plan = plan_restore(wanted_back(**params), found(**have))
     assert verbs is None or list(plan.verbs) == verbs
     assert plan.warnings == ()
-    assert (plan.before == plan.after) == ("stage" not in plan.verbs)
+    assert (plan.before == plan.after) == ("mark" not in plan.verbs)
 
 
 def test_the_words_and_the_diff():
     plan = plan_restore(wanted_back(), found(names=frozenset({"pgdata", KEPT}), content_digest="v1:00"))
     later = "pgdata.before-20260101T000001Z"
     assert [step.words for step in plan.steps] == [
-        "Unpack the archive 'pgdata-20260101T000000Z.tar.zst' beside the volume 'pgdata'",
-        "Compare what was unpacked with the archive 'pgdata-20260101T000000Z.tar.zst'",
-        "Put what was unpacked in the place of the content of the volume 'pgdata'",
-        f"Keep the previous content of the volume 'pgdata' as the volume '{later}'",
-        "Remove what was only needed for this",
+        "Create the volume 'pgdata.voltainer-fill', which tells of the content of the archive"
+        " 'pgdata-20260101T000000Z.tar.zst' until it is done",
+        "Bring the content of the archive 'pgdata-20260101T000000Z.tar.zst' into 'pgdata.voltainer-fill'",
+        "Compare 'pgdata.voltainer-fill' with what it is to be",
+        "Create the volume 'pgdata.voltainer-filled', which tells that the new content is complete",
+        "Exchange the folders of 'pgdata' and 'pgdata.voltainer-fill'",
+        f"Create the volume '{later}' with the content of before",
+        "Remove the volume 'pgdata.voltainer-fill'",
     ]
     same = {"exists": True, "name": "pgdata", "driver": "local", "driver_options": {}, "labels": {}}
     assert plan.before == {**same, "content": "v1:00"}
     assert plan.after == {**same, "content": DIGEST, "previous": later}
-    assert plan.steps[1].arguments == {"digest": DIGEST}
-    assert plan.steps[3].arguments == {"name": later}
+    assert (plan.steps[0].arguments["fill"].previous, plan.steps[0].arguments["fill"].keep) == (later, True)
 
 
 def test_the_words_where_the_previous_content_goes():
     plan = plan_restore(wanted_back(keep_previous=False), found())
-    assert plan.steps[-1].words == "Remove the previous content"
-    assert plan.steps[-1].arguments == {"lost": True}
+    assert plan.steps[-1].words == "Remove the volume 'pgdata.voltainer-fill', with what was in 'pgdata' before"
     assert "previous" not in plan.after
 
 
 def test_the_words_of_a_volume_that_is_not_there():
     have = {"volume": None, "source": SNAPSHOT, "unreachable": "it is of a plugin"}
     plan = plan_restore(wanted_back(**IN_REPOSITORY, driver="rclone"), found(**have))
-    assert [step.words for step in plan.steps] == [
-        "Unpack the snapshot abcdef01 beside the volume 'pgdata'",
-        "Compare what was unpacked with the snapshot abcdef01",
-        "Create the volume 'pgdata' (driver rclone)",
-        "Replace the content of the volume 'pgdata' by a copy of what was unpacked",
-        "Remove what was only needed for this",
+    assert [step.words for step in plan.steps][1:-1] == [
+        "Bring the content of the snapshot abcdef01 into 'pgdata.voltainer-fill'",
+        "Compare 'pgdata.voltainer-fill' with what it is to be",
+        "Create the volume 'pgdata' with the driver 'rclone'",
+        "Create the volume 'pgdata.voltainer-filled', which tells that the new content is complete",
+        "Copy 'pgdata.voltainer-fill' to 'pgdata', in place of what is there, and compare",
     ]
     assert plan.before == {"exists": False}
     assert (plan.after["exists"], plan.after["driver"], plan.after["labels"]) == (True, "rclone", {"team": "billing"})
-    assert plan.steps[2].arguments["definition"] == Definition("rclone", {}, {"team": "billing"})
+    assert plan.steps[0].arguments["fill"].definition == Definition("rclone", {}, {"team": "billing"})
 
 
 def test_secrets_among_the_options_are_not_shown():

@@ -1,0 +1,352 @@
+# Copyright (c) 2026, The voltainer.volumes developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Restore a volume: choose the backup, prove it, unpack it beside the volume, prove that, and let the two change places."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import secrets
+import shutil
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from ansible_collections.voltainer.volumes.plugins.module_utils import _folders
+from ansible_collections.voltainer.volumes.plugins.module_utils._archive_kind import HEAD, archive_kind
+from ansible_collections.voltainer.volumes.plugins.module_utils._archive_layout import Layout, layout
+from ansible_collections.voltainer.volumes.plugins.module_utils._archive_run import (
+    Checked,
+    open_archive,
+    read_back,
+    unpack,
+)
+from ansible_collections.voltainer.volumes.plugins.module_utils._backup_folder import backup_folder
+from ansible_collections.voltainer.volumes.plugins.module_utils._backup_names import MANIFEST_ENDING
+from ansible_collections.voltainer.volumes.plugins.module_utils._backup_source import choose_archive, choose_snapshot
+from ansible_collections.voltainer.volumes.plugins.module_utils._copy_plan import around
+from ansible_collections.voltainer.volumes.plugins.module_utils._copy_run import with_resumed
+from ansible_collections.voltainer.volumes.plugins.module_utils._data_engine import DataEngine
+from ansible_collections.voltainer.volumes.plugins.module_utils._data_look import (
+    content_digest,
+    engine_facts,
+    now_of,
+    stored_in,
+    tools,
+)
+from ansible_collections.voltainer.volumes.plugins.module_utils._entry import Keeps, counts_as_xattr
+from ansible_collections.voltainer.volumes.plugins.module_utils._errors import RefusedError, VolumesError
+from ansible_collections.voltainer.volumes.plugins.module_utils._fill import settle_fill_step
+from ansible_collections.voltainer.volumes.plugins.module_utils._fill_run import (
+    AtRest,
+    carry_out_fill,
+    look_for_fill,
+    settle_fill,
+)
+from ansible_collections.voltainer.volumes.plugins.module_utils._helper import Helper, why_not_here
+from ansible_collections.voltainer.volumes.plugins.module_utils._manifest import Manifest, Origin, from_json
+from ansible_collections.voltainer.volumes.plugins.module_utils._plan import Outcome, Plan
+from ansible_collections.voltainer.volumes.plugins.module_utils._progress import Progress
+from ansible_collections.voltainer.volumes.plugins.module_utils._quiesce import Rest
+from ansible_collections.voltainer.volumes.plugins.module_utils._quiesce_run import (
+    Resting,
+    Resumed,
+    look_for_rest,
+    resume_interrupted,
+)
+from ansible_collections.voltainer.volumes.plugins.module_utils._reach import Reach, reach
+from ansible_collections.voltainer.volumes.plugins.module_utils._restic import Snapshot, restored_folders
+from ansible_collections.voltainer.volumes.plugins.module_utils._restic_run import Restic
+from ansible_collections.voltainer.volumes.plugins.module_utils._restore_plan import (
+    ArchiveFacts,
+    RestoreFound,
+    Source,
+    plan_restore,
+    wanted_definition,
+)
+from ansible_collections.voltainer.volumes.plugins.module_utils._restore_wanted import RestoreWanted
+from ansible_collections.voltainer.volumes.plugins.module_utils._tree import measure
+from ansible_collections.voltainer.volumes.plugins.module_utils._volume import LOCAL, masked_inspect
+
+
+def restore(engine: DataEngine, wanted: RestoreWanted, check_mode: bool) -> Outcome:
+    """Restore the volume, or in check mode only tell what would be done."""
+    why = why_not_here(engine)
+    if why:
+        raise RefusedError(f"Cannot restore the volume '{wanted.name}'", why, "Run the task as root on that host")
+    resumed = Resumed() if check_mode else resume_interrupted(engine, wanted.name)
+    with Progress.from_environment() as progress, ExitStack() as stack:
+        content = _content(engine, wanted, progress, stack)
+        found, rest = _observe(engine, wanted, content, check_mode=check_mode)
+        plan = with_resumed(plan_restore(wanted, found), resumed)
+        resting = Resting()
+        if not check_mode and "mark" in plan.verbs:
+            steps = itertools.dropwhile(lambda step: step.verb != "mark", plan.steps)
+            resting = carry_out_fill(engine, steps, content, AtRest(engine, rest, wanted.quiesce.timeout))
+    return _outcome(engine, wanted, content, plan, resting)
+
+
+@dataclass
+class BackupContent:
+    """What a volume is filled with by a restore. `digest` is that of what is filled in, None where nobody knows it."""
+
+    source: Source
+    digest: str | None = None
+    content_bytes: int | None = None
+    files: int | None = None
+    verify: bool = True
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def sources(self) -> Mapping[str, bool]:
+        """See Content."""
+        return {}
+
+    def bring(self, at: Reach, target: str, *, update: bool = False) -> None:
+        """See Content."""
+        raise NotImplementedError
+
+    def check(self, at: Reach, target: str, *, besides: str = "") -> None:
+        """See Content."""
+        del besides
+        found = content_digest(at, target)
+        self.content_bytes, self.files = found.bytes, found.files
+        if self.verify and self.digest is not None and found.hexdigest() != self.digest:
+            self.refuse(target, found.hexdigest())
+        self.digest = found.hexdigest()
+
+    def refuse(self, target: str, found: str) -> None:
+        """Raise VolumesError, since what is in the volume has another digest than the backup."""
+        raise VolumesError(
+            f"What was unpacked into '{target}' is not what the backup has",
+            f"the digest of the content is {found}, and that of the backup {self.digest}",
+            "Look at the disk and its file system: it must keep owners, modes, times and attributes",
+        )
+
+
+@dataclass
+class ArchiveContent(BackupContent):
+    """The content of an archive on this host, which is open as `handle` from its proof to its end."""
+
+    handle: int = -1
+    facts: ArchiveFacts | None = None
+    identity_file: str | None = None
+    inside: Layout = field(default_factory=lambda: Layout("", ""))
+    progress: Progress = field(default_factory=lambda: Progress(None))
+
+    def bring(self, at: Reach, target: str, *, update: bool = False) -> None:
+        """See Content."""
+        del update
+        if self.facts is None or not isinstance(at, Helper):
+            raise RefusedError("Cannot unpack the archive", "the engine is on another host", "Run the task there")
+        self.progress.phase(target, "restore", self.content_bytes)
+        unpack(
+            at,
+            target,
+            self.handle,
+            self.facts.kind,
+            identity_file=self.identity_file,
+            prefix=os.fsencode(self.inside.prefix),
+        )
+        self.progress.finish()
+
+
+@dataclass
+class SnapshotContent(BackupContent):
+    """The content of a snapshot of restic, which writes into the folder of the staging volume."""
+
+    restic: Restic | None = None
+    engine: DataEngine | None = None
+    snapshot: Snapshot | None = None
+
+    def refuse(self, target: str, found: str) -> None:
+        """Warn: restic compared the content itself, and there is more in a volume than restic keeps (0.14 to 0.18)."""
+        self.warnings.append(
+            f"What restic brought back into '{target}' is not in all as it was backed up. It does not keep hard links"
+            f" between symbolic links, nor, before 0.15, holes in files (digest {found}, backed up as {self.digest})"
+        )
+
+    def bring(self, at: Reach, target: str, *, update: bool = False) -> None:
+        """See Content."""
+        del update
+        if self.restic is None or self.snapshot is None or self.engine is None:
+            raise RefusedError("Cannot restore the snapshot", "there is none", "Report this")
+        volume = self.engine.volume(target)
+        folder = self.restic.folder_of(at, volume, target)
+        # Beside the volume's own folder: what restic makes has that folder in it, with its owner and mode.
+        beside = os.path.join(os.path.dirname(folder), f"restic-{secrets.token_hex(6)}")
+        os.mkdir(beside, 0o700)
+        try:
+            self.restic.restore(self.snapshot.id, beside, verify=self.verify)
+            there = [path for path in restored_folders(beside, self.snapshot) if os.path.isdir(path)]
+            if not there:
+                raise VolumesError(
+                    f"Cannot restore the snapshot {self.snapshot.short}",
+                    "it does not have the folder that it says it is of",
+                    "Look at what 'restic ls' prints for it",
+                )
+            _put(there[0], folder)
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
+
+
+def _put(source: str, target: str) -> None:
+    """Move what restic made into the folder of the volume, by the names that both have on this host: without a copy."""
+    status = os.lstat(source)
+    for entry in os.listdir(source):
+        os.rename(os.path.join(source, entry), os.path.join(target, entry))
+    for name in os.listxattr(source):
+        if counts_as_xattr(os.fsencode(name)):
+            os.setxattr(target, name, os.getxattr(source, name))
+    os.chown(target, status.st_uid, status.st_gid)
+    os.chmod(target, status.st_mode & 0o7777)
+
+
+def _content(engine: DataEngine, wanted: RestoreWanted, progress: Progress, stack: ExitStack) -> BackupContent:
+    """Choose the backup, and prove it before anything is touched."""
+    if wanted.repository:
+        restic = Restic(wanted.repository)
+        facts = engine_facts(engine)
+        snapshot = choose_snapshot(wanted, restic.snapshots(), wanted.repository.host or facts.name)
+        digest = snapshot.origin.content_digest if snapshot.origin else None
+        return SnapshotContent(snapshot, digest, verify=wanted.verify, restic=restic, engine=engine, snapshot=snapshot)
+    return _archive_content(engine, wanted, progress, stack)
+
+
+def _archive_content(engine: DataEngine, wanted: RestoreWanted, progress: Progress, stack: ExitStack) -> ArchiveContent:
+    path = str(wanted.path)
+    if os.path.isdir(path):
+        chosen = choose_archive(wanted, stored_in(path, wanted.backed_up), engine_facts(engine))
+        path = os.path.join(path, str(chosen.name))
+    handle = open_archive(path)
+    stack.callback(os.close, handle)
+    kind = archive_kind(os.pread(handle, HEAD, 0), os.path.basename(path))
+    facts = ArchiveFacts(path, os.fstat(handle).st_size, kind, _manifest_beside(path))
+    content = ArchiveContent(
+        facts, verify=wanted.verify, handle=handle, facts=facts, identity_file=wanted.identity_file, progress=progress
+    )
+    _prove(wanted, content, facts, progress)
+    return content
+
+
+def _manifest_beside(path: str) -> Manifest | None:
+    folder, name = os.path.split(path)
+    if not os.path.lexists(path + MANIFEST_ENDING):
+        return None
+    with backup_folder(folder) as opened:
+        manifest = from_json(opened.read(name + MANIFEST_ENDING), path + MANIFEST_ENDING)
+    if manifest.archive != name:
+        raise RefusedError(
+            f"Cannot restore from '{path}'",
+            f"the manifest beside it is of another archive, '{manifest.archive}'",
+            "Give both files the names that they had, or move the manifest away",
+        )
+    return manifest
+
+
+def _prove(wanted: RestoreWanted, content: ArchiveContent, facts: ArchiveFacts, progress: Progress) -> None:
+    """Read all of the archive. Raises VolumesError where it is damaged, not that of its manifest, or dangerous."""
+    progress.phase(wanted.name, "verify", facts.manifest.content_bytes if facts.manifest else None)
+    checked = read_back(content.handle, facts.kind, progress, identity_file=wanted.identity_file)
+    progress.finish()
+    manifest, what = facts.manifest, f"Cannot restore the volume '{wanted.name}' from '{facts.path}'"
+    digest = checked.digest.hexdigest()
+    if manifest and (manifest.sha256, manifest.content_digest) != (checked.sha256, digest):
+        raise RefusedError(
+            what,
+            "it is not the archive that its manifest is of: it is damaged, or was changed",
+            "Take another backup. Nothing was changed",
+        )
+    _refuse_dangers(wanted, checked, what, known=manifest is not None)
+    sample = [os.fsdecode(name) for name in checked.names]
+    content.inside = layout(wanted.strip, sample, wanted.backed_up, ours=manifest is not None)
+    if content.inside.hint:
+        content.warnings.append(content.inside.hint)
+    # What is below a folder only, or in another order, has another digest.
+    content.digest = digest if manifest else None
+    content.content_bytes, content.files = checked.digest.bytes, checked.digest.files
+
+
+def _refuse_dangers(wanted: RestoreWanted, checked: Checked, what: str, *, known: bool) -> None:
+    links = [one for one in checked.dangers if "symbolic link" in one]
+    others = [one for one in checked.dangers if one not in links]
+    refused = others + ([] if known or wanted.allow_links else links)
+    ways = ["Nothing was changed"]
+    if refused and not others:
+        ways.insert(0, "If these links are meant, set 'allow_links: true'")
+    if checked.devices and not wanted.allow_devices:
+        refused += checked.devices
+        ways.insert(0, "If the devices are meant, set 'allow_devices: true'")
+    if refused:
+        raise RefusedError(
+            what, f"it has entries that are dangerous: {'; '.join(refused)}", ". ".join(ways), dangers=refused
+        )
+
+
+def _observe(
+    engine: DataEngine, wanted: RestoreWanted, content: BackupContent, *, check_mode: bool
+) -> tuple[RestoreFound, Rest | None]:
+    unfinished = look_for_fill(engine, wanted.name)
+    if unfinished and not check_mode:
+        settle_fill(engine, wanted.name)
+    volume, users = engine.volume(wanted.name), engine.users(wanted.name)
+    rest = look_for_rest(engine, wanted.quiesce, [wanted.name], users) if volume else None
+    quiesce, resume = around(rest)
+    source = content.source
+    kinds = source.kind.programs if isinstance(source, ArchiveFacts) else ("restic",)
+    found = RestoreFound(
+        now=now_of(engine),
+        source=source,
+        volume=volume,
+        users=users,
+        resting=rest.ids if rest else frozenset(),
+        unreachable=_why_copied(engine, wanted, source.origin, volume),
+        names=frozenset(one.name for one in engine.volumes(LOCAL).volumes),
+        tools=tools(kinds),
+        first=(settle_fill_step(unfinished.fill),) if unfinished else (),
+        rest=quiesce,
+        resume=resume,
+        nonce=secrets.token_hex(8),
+    )
+    if volume is None:
+        return found, rest
+    with reach(engine, {wanted.name: False}) as at:
+        if isinstance(at, Helper):
+            folder = at.open(wanted.name)
+            # Its root is an entry, too.
+            found = replace(found, entries=measure(folder).entries - 1)
+        if content.digest is not None and at.keeps(wanted.name, may_write=False) == Keeps():
+            found = replace(found, content_digest=content_digest(at, wanted.name).hexdigest())
+    return found, rest
+
+
+def _why_copied(engine: DataEngine, wanted: RestoreWanted, origin: Origin | None, volume: Any) -> str:
+    """Return why the content is copied to its place and not moved there; "" where folders change places."""
+    definition = volume.definition if volume else wanted_definition(wanted, origin)
+    if not definition.movable:
+        return "its data is not in a folder that can be moved"
+    return _folders.why_unreachable(volume.mountpoint, engine_is_here=engine.is_here) if volume else ""
+
+
+def _outcome(
+    engine: DataEngine, wanted: RestoreWanted, content: BackupContent, plan: Plan, resting: Resting
+) -> Outcome:
+    volume = engine.volume(wanted.name)
+    source = content.source
+    previous = next((step.arguments["fill"] for step in plan.steps if step.verb == "mark"), None)
+    archive = source if isinstance(source, ArchiveFacts) else None
+    values = {
+        "archive": archive.path if archive else None,
+        "manifest": asdict(archive.manifest) if archive and archive.manifest else None,
+        "snapshot": source.id if isinstance(source, Snapshot) else None,
+        "strip": content.inside.prefix if isinstance(content, ArchiveContent) else "",
+        "content_digest": content.digest,
+        "content_bytes": content.content_bytes,
+        "files": content.files,
+        "previous": previous.previous if previous and previous.keep else None,
+        "seconds_quiesced": round(resting.seconds, 3),
+        "volume": masked_inspect(volume, wanted.secret_options) if volume else None,
+    }
+    return Outcome(replace(plan, warnings=(*plan.warnings, *resting.warnings, *content.warnings)), values)
