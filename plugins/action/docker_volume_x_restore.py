@@ -1,12 +1,62 @@
 # Copyright (c) 2026, The voltainer.volumes developers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs the module docker_volume_x_restore, and shows how far it is where that takes long."""
+"""Run docker_volume_x_restore, show how far it is, and bring an archive of the controller to the host before."""
 
 from __future__ import annotations
 
+import os
+from typing import Any
+
+from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible_collections.voltainer.volumes.plugins.module_utils._errors import VolumesError
+from ansible_collections.voltainer.volumes.plugins.module_utils._restore_wanted import check_source
 from ansible_collections.voltainer.volumes.plugins.plugin_utils._progress_action import ProgressAction
 
 
 class ActionModule(ProgressAction):
-    """The action of docker_volume_x_restore."""
+    """The action of the module docker_volume_x_restore."""
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Bring the archive to the host where it is one of the controller, run the module, and return its result."""
+        src = self._task.args.get("src")
+        if src is None:
+            return super().run(tmp, task_vars)
+        before = self._task.args
+        try:
+            check_source({"snapshot": "latest", **before})
+            there = self._upload(str(src))
+            self._task.args = {**{key: value for key, value in before.items() if key != "src"}, "path": there}
+            result = super().run(tmp, task_vars)
+        except VolumesError as exc:
+            raise AnsibleActionFail(str(exc)) from exc
+        finally:
+            self._task.args = before
+            self._remove_tmp_path(self._connection._shell.tmpdir)
+        if "archive" in result:
+            result["archive"] = str(src)
+        return result
+
+    def _upload(self, src: str) -> str:
+        """Bring the archive, and its manifest where there is one, to the host; return the path there."""
+        try:
+            local = self._find_needle("files", src)
+        except AnsibleError as exc:
+            why = str(exc).splitlines()[0]
+            raise AnsibleActionFail(
+                f"Cannot read the archive '{src}' on the controller: {why}"
+                " Correct 'src'; 'path' is for files of the host"
+            ) from exc
+        if not os.path.isfile(local):
+            raise AnsibleActionFail(f"Cannot read the archive '{src}' on the controller: it is no file. Correct 'src'")
+        if self._connection._shell.tmpdir is None:
+            self._make_tmp_path()
+        shell = self._connection._shell
+        # The names count: a manifest names its archive, and what is encrypted tells its compression by its name only.
+        there = [
+            self._transfer_file(path, shell.join_path(shell.tmpdir, os.path.basename(path)))
+            for path in (local, f"{local}.json")
+            if os.path.isfile(path)
+        ]
+        self._fixup_perms2([shell.tmpdir, *there], execute=False)
+        return there[0]

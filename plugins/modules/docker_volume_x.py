@@ -157,7 +157,11 @@ options:
       - V(keep) keeps it. Of a volume that only refers to its data (driver V(local) with O(driver_options) C(type) or
         C(device), such as NFS or a folder of the host), only the reference changes. Data that a V(local) volume owns is
         moved by renaming its folder inside the engine's data root, which takes no time and no space whatever the size.
-        Where neither is possible, the task fails, changes nothing, and says what can be done.
+      - Where neither is possible, as for another driver, for other options of a plugin's volume, or for a quota, the data
+        is copied to a staging volume of this host and from there to the new volume, and compared byte by byte before
+        the old one is removed, and once more at the end. Of the two copies one is a rename where that side is a plain
+        V(local) volume. The module must run as root on the host of the engine, which needs the space. Nothing is
+        removed where the new volume would lose its data with its last container (C(tmpfs)).
       - V(discard) removes the volume with its data.
     type: str
     choices: [keep, discard]
@@ -190,7 +194,8 @@ options:
   rename_from:
     description:
       - The name that the volume has had so far. Where a volume of that name exists, it becomes O(name) with its data,
-        driver, options and labels, and whatever else the task wants of it, under the rules of O(data=keep).
+        driver, options and labels, and whatever else the task wants of it, under the rules of O(data=keep). A rename
+        that would take a copy is refused; M(voltainer.volumes.docker_volume_x_copy) copies.
       - Where it is gone and O(name) exists, there is nothing to do. Where both exist, the task fails. Where none
         exists, an empty volume is created, with a warning.
     type: str

@@ -257,6 +257,11 @@ archive:
   returned: success
   type: str
   sample: /srv/backups/pgdata-20260131T235959Z.tar.zst
+fetched:
+  description: The path of the archive on the controller.
+  returned: with O(fetch_to), other than in check mode
+  type: str
+  sample: /home/ops/backups/pgdata-20260131T235959Z.tar.zst
 manifest:
   description:
     - What the manifest of the archive says. V(null) with O(repository), and in check mode for an archive that would be
