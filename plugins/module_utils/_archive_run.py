@@ -67,7 +67,7 @@ class Packing:
 
     @property
     def blindly(self) -> bool:
-        """Whether the bytes need not be looked at on the way: reading back tells all, and the compression's own checksum.
+        """Whether the bytes need not be looked at on the way: reading back tells all, by the compression's checksum.
 
         What is encrypted nobody can read here, and without compression nothing tells what tar wrote.
         """
@@ -105,7 +105,7 @@ def pack(at: Reach, volume: str, out: int, packing: Packing, progress: Progress)
     began = time.monotonic()
     with ExitStack() as stack:
         if isinstance(at, Helper) and packing.blindly:
-            packed = _packed_blindly(at, volume, commands, out, progress, stack)
+            packed = _packed_blindly(at, volume, commands, out, progress)
         else:
             stream: Source = stack.enter_context(packed_by(at, volume))
             packed = _packed_looking(_Tee(stream, lambda piece: progress.advance(len(piece))), commands, out, stack)
@@ -116,7 +116,7 @@ def pack(at: Reach, volume: str, out: int, packing: Packing, progress: Progress)
 def read_back(
     archive: int, kind: ArchiveKind, progress: Progress, *, identity_file: str | None = None, packed: bool = True
 ) -> Checked:
-    """Read all of an archive, from its first byte on; where it is not `packed`, only its bytes, which nobody here can read.
+    """Read all of an archive, from its first byte on; where it is not `packed`, only its bytes, which are encrypted.
 
     Raises DamagedArchiveError, ProgramError and VolumesError.
     """
@@ -203,13 +203,11 @@ def _environment() -> dict[str, str]:
     return {name: os.environ[name] for name in _HOME if name in os.environ}
 
 
-def _packed_blindly(  # noqa: PLR0913 - the parts of one pipe
-    at: Helper, volume: str, commands: Sequence[list[str]], out: int, progress: Progress, stack: ExitStack
-) -> Packed:
+def _packed_blindly(at: Helper, volume: str, commands: Sequence[list[str]], out: int, progress: Progress) -> Packed:
     """Pack with nothing between tar and the program that compresses, so that the volume is read as fast as can be."""
     tar = at.start([_TAR, *PACK_OPTIONS, "--file=-", f"--directory={at.places[volume]}", "."], stdout=-1)
-    stack.callback(tar.stop)
-    with Watcher(progress, tar.bytes_written):
+    with ExitStack() as stack, Watcher(progress, tar.bytes_written):
+        stack.callback(tar.stop)
         for program in list(_chained(tar.process.stdout, commands, out, stack)):
             program.wait(_CANNOT_WRITE)
         tar.wait(f"Cannot pack the volume '{volume}'", (0, _CHANGED))

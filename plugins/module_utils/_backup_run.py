@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The voltainer.volumes developers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Back a volume up: observe, plan, bring the users to rest, pack, let them go on, prove the archive, put it in place."""
+"""Back a volume up: observe, plan, bring the users to rest, pack, let them go on, prove the archive, publish it."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ def _carry_out(engine: DataEngine, wanted: BackupWanted, seen: _Seen, plan: Plan
     if "pack" in plan.verbs and wanted.path:
         with backup_folder(wanted.path) as folder:
             name = next(step.arguments["name"] for step in plan.steps if step.verb == "pack")
-            _archive(engine, wanted, seen, folder, name, progress)
+            _archive(engine, wanted, seen, _Making(folder, name, progress))
     elif "pack" in plan.verbs and wanted.repository:
         _to_repository(engine, wanted, seen, plan)
     for step in plan.steps:
@@ -162,14 +162,17 @@ def _carry_out(engine: DataEngine, wanted: BackupWanted, seen: _Seen, plan: Plan
             _remove_old(wanted, step)
 
 
-def _archive(  # noqa: PLR0913 - what a backup is made of
-    engine: DataEngine,
-    wanted: BackupWanted,
-    seen: _Seen,
-    folder: BackupFolder,
-    name: ArchiveName,
-    progress: Progress,
-) -> None:
+@dataclass(frozen=True)
+class _Making:
+    """An archive that is being made: where, under which name, and who is told how far it is."""
+
+    folder: BackupFolder
+    name: ArchiveName
+    progress: Progress
+
+
+def _archive(engine: DataEngine, wanted: BackupWanted, seen: _Seen, making: _Making) -> None:
+    folder, name, progress = making.folder, making.name, making.progress
     kind = ArchiveKind(wanted.compression, wanted.encryption)
     packing = Packing(kind, wanted.level, wanted.threads, wanted.recipients, verify=wanted.verify)
     with folder.partial(str(name)) as archive:

@@ -12,7 +12,7 @@ from datetime import datetime, timezone
 
 from ansible_collections.voltainer.volumes.plugins.module_utils._backup_folder import BackupFolder, backup_folder
 from ansible_collections.voltainer.volumes.plugins.module_utils._backup_found import FolderFacts, StoredArchive
-from ansible_collections.voltainer.volumes.plugins.module_utils._backup_names import archives_of
+from ansible_collections.voltainer.volumes.plugins.module_utils._backup_names import ArchiveName, archives_of
 from ansible_collections.voltainer.volumes.plugins.module_utils._data_engine import DataEngine
 from ansible_collections.voltainer.volumes.plugins.module_utils._digest import TreeDigest
 from ansible_collections.voltainer.volumes.plugins.module_utils._entry import Keeps
@@ -65,13 +65,14 @@ def folder_facts(path: str) -> FolderFacts:
 
 def stored(folder: BackupFolder, volume: str) -> tuple[StoredArchive, ...]:
     """Return the archives of the volume in the folder, with their manifests, the oldest first."""
-    archives = []
-    for name in archives_of(volume, folder.files()):
-        try:
-            archives.append(StoredArchive(name, folder.manifest(name)))
-        except VolumesError as exc:
-            archives.append(StoredArchive(name, why=exc.why))
-    return tuple(archives)
+    return tuple(_stored(folder, name) for name in archives_of(volume, folder.files()))
+
+
+def _stored(folder: BackupFolder, name: ArchiveName) -> StoredArchive:
+    try:
+        return StoredArchive(name, folder.manifest(name))
+    except VolumesError as exc:
+        return StoredArchive(name, why=exc.why)
 
 
 def stored_in(path: str, volume: str) -> tuple[StoredArchive, ...]:

@@ -76,7 +76,7 @@ class Program:
                     pipe.close()
 
 
-def start(
+def start(  # noqa: PLR0913 - what a process has, by name
     argv: Sequence[str],
     *,
     stdin: Any = None,

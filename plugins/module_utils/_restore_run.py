@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The voltainer.volumes developers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Restore a volume: choose the backup, prove it, unpack it beside the volume, prove that, and let the two change places."""
+"""Restore a volume: choose the backup, prove it, unpack it beside the volume, prove that, and let them swap."""
 
 from __future__ import annotations
 

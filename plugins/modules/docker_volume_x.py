@@ -157,10 +157,10 @@ options:
       - V(keep) keeps it. Of a volume that only refers to its data (driver V(local) with O(driver_options) C(type) or
         C(device), such as NFS or a folder of the host), only the reference changes. Data that a V(local) volume owns is
         moved by renaming its folder inside the engine's data root, which takes no time and no space whatever the size.
-      - Where neither is possible, as for another driver, for other options of a plugin's volume, or for a quota, the data
-        is copied to a staging volume of this host and from there to the new volume, and compared byte by byte before
-        the old one is removed, and once more at the end. Of the two copies one is a rename where that side is a plain
-        V(local) volume. The module must run as root on the host of the engine, which needs the space. Nothing is
+      - Where neither is possible, as for another driver, for other options of a plugin's volume, or for a quota, the
+        data is copied to a staging volume of this host and from there to the new volume, and compared byte by byte
+        before the old one is removed, and once more at the end. Of the two copies one is a rename where that side is a
+        plain V(local) volume. The module must run as root on the host of the engine, which needs the space. Nothing is
         removed where the new volume would lose its data with its last container (C(tmpfs)).
       - V(discard) removes the volume with its data.
     type: str

@@ -152,9 +152,9 @@ options:
     default: false
   allow_links:
     description:
-      - Whether symbolic links that lead out of the volume, by absolute paths or by C(..), are made of an archive without a
-        manifest. Without it, such an archive is an error before anything is changed. Backups of this collection have
-        the links that the volume had.
+      - Whether symbolic links that lead out of the volume, by absolute paths or by C(..), are made of an archive
+        without a manifest. Without it, such an archive is an error before anything is changed. Backups of this
+        collection have the links that the volume had.
     type: bool
     default: false
   verify:
