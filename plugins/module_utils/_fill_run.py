@@ -17,6 +17,7 @@ from typing import Protocol
 
 from ansible_collections.voltainer.volumes.plugins.module_utils import _folders
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import (
+    EngineError,
     EngineUnreachableError,
     RefusedError,
     VolumesError,
@@ -559,7 +560,7 @@ def _undo(engine: HelperEngine, fill: Fill) -> None:
     """Bring the target back to how it was; its staging volume, if any, is not complete."""
     target = engine.volume(fill.target)
     if target is not None and target.made_as(fill.definition):
-        unfilled = (fill.way == "direct" or (fill.way == "replace" and fill.created)) and _emptied(engine, fill)
+        unfilled = (fill.way == "direct" or (fill.way == "replace" and fill.created)) and _unfilled(engine, fill)
         if fill.created and (unfilled or (fill.way == "exchange" and _is_empty(engine, fill))):
             _refuse_users(engine, fill.target)
             remove_volume(engine, fill.target)
@@ -567,6 +568,19 @@ def _undo(engine: HelperEngine, fill: Fill) -> None:
         _remove_previous(engine, fill)
     if engine.volume(fill.staging):
         remove_volume(engine, fill.staging)
+
+
+def _unfilled(engine: HelperEngine, fill: Fill) -> bool:
+    try:
+        return _emptied(engine, fill)
+    except EngineError as exc:
+        # A new volume that cannot be mounted, since its options are wrong, say: of the engine's own driver it only
+        # refers to data, which stays where it is.
+        if fill.created and fill.definition.owner_kind == "referenced":
+            return True
+        if fill.created:
+            exc.way_out = f"{sentence(exc.way_out)} Or remove the volumes '{fill.target}' and '{fill.staging}'".strip()
+        raise
 
 
 def _emptied(engine: HelperEngine, fill: Fill) -> bool:

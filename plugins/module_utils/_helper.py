@@ -123,7 +123,10 @@ class Helper:
     def packed(self, volume: str) -> Iterator[IO[bytes]]:
         """Yield a tar file of the volume, as it is read. Raises ProgramError where tar fails."""
         argv = [TAR, *PACK_OPTIONS, "--file=-", f"--directory={self.places[volume]}", "."]
-        with self._working(f"Cannot pack the volume '{volume}'", argv, accept=(0, 1), stdout=PIPE) as process:
+        with ExitStack() as stack:
+            process = stack.enter_context(
+                self._working(f"Cannot pack the volume '{volume}'", argv, accept=(0, 1), stdout=PIPE)
+            )
             if process.stdout:
                 yield process.stdout
 
@@ -131,7 +134,8 @@ class Helper:
     def unpacking(self, volume: str) -> Iterator[IO[bytes]]:
         """Yield what unpacks a tar file that is written to it into the volume. Raises ProgramError where tar fails."""
         argv = [TAR, *UNPACK_OPTIONS, "--file=-", f"--directory={self.places[volume]}"]
-        with self._working(f"Cannot unpack into the volume '{volume}'", argv, stdin=PIPE) as process:
+        with ExitStack() as stack:
+            process = stack.enter_context(self._working(f"Cannot unpack into the volume '{volume}'", argv, stdin=PIPE))
             if process.stdin:
                 yield process.stdin
                 with contextlib.suppress(BrokenPipeError):

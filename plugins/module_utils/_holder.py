@@ -6,12 +6,16 @@
 from __future__ import annotations
 
 import os
+import re
 
 from ansible_collections.voltainer.volumes.plugins.module_utils._quiesce import Holder
 
 # Of /proc/PID/stat, counted from after the name of the program, which may hold anything.
 _STATE, _STARTED = 0, 19
 _DEAD = frozenset("ZXx")
+# Of a line of /proc/PID/mountinfo: what of a file system is mounted, and where.
+_ROOT, _PLACE = 3, 4
+_OWN_HOSTNAME = re.compile(r"/containers/([0-9a-f]{64})/hostname\Z")
 
 
 def this_process(*, holds: bool = False) -> Holder:
@@ -39,6 +43,17 @@ def lives(holder: Holder) -> bool | None:
     if not holder.pid_space or holder.pid_space != here.pid_space:
         return None
     return _started(holder.pid) == holder.started
+
+
+def own_container() -> str:
+    """Return the ID of the container that this process runs in; "" where it runs in none, or nothing tells."""
+    for line in _read("/proc/self/mountinfo").splitlines():
+        fields = line.split()
+        # The engine puts this file of a container, from the container's folder, into it (20.10 to 28.5).
+        found = _OWN_HOSTNAME.search(fields[_ROOT]) if fields[_PLACE] == "/etc/hostname" else None
+        if found:
+            return found.group(1)
+    return ""
 
 
 def _started(pid: int) -> str:

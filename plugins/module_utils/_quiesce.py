@@ -23,6 +23,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._plan import Ste
 from ansible_collections.voltainer.volumes.plugins.module_utils._swarm import Service, Task
 from ansible_collections.voltainer.volumes.plugins.module_utils._usage import Users
 from ansible_collections.voltainer.volumes.plugins.module_utils._volume import (
+    HELPER,
     PROTECTED,
     QUIESCE_SUFFIX,
     QUIESCED,
@@ -62,7 +63,10 @@ class QuiesceWanted:
 
 @dataclass(frozen=True)
 class Container:
-    """A container as its inspect shows it; `state` is in the engine's words, `service` the name of a task's service."""
+    """A container as its inspect shows it; `state` is in the engine's words, `service` the name of a task's service.
+
+    A `helper` is one of this collection's own, through which the data is reached.
+    """
 
     id: str
     name: str
@@ -72,26 +76,33 @@ class Container:
     service: str
     exit_code: int
     error: str
+    helper: bool = False
 
     @classmethod
     def from_inspect(cls, raw: Mapping[str, Any]) -> Container:
         """Return the container that the engine describes."""
-        state = raw["State"]
+        state, labels = raw["State"], (raw.get("Config") or {}).get("Labels") or {}
         return cls(
             id=raw["Id"],
             name=raw["Name"].lstrip("/"),
             state=state["Status"],
             auto_remove=bool((raw.get("HostConfig") or {}).get("AutoRemove")),
             created=raw.get("Created") or "",
-            service=((raw.get("Config") or {}).get("Labels") or {}).get(_SERVICE_NAME, ""),
+            service=labels.get(_SERVICE_NAME, ""),
             exit_code=int(state.get("ExitCode") or 0),
             error=state.get("Error") or "",
+            helper=HELPER in labels,
         )
 
     @property
     def runs(self) -> bool:
         """Whether it runs, or the engine is about to start it again; a paused one does not."""
         return self.state in {"running", "restarting"}
+
+    @property
+    def works(self) -> bool:
+        """Whether it runs, and works with its volumes for somebody else than this collection."""
+        return self.runs and not self.helper
 
 
 @dataclass(frozen=True)
@@ -215,12 +226,16 @@ class Rest:
 
 @dataclass(frozen=True)
 class UsersFound:
-    """What was observed: the users of the volumes, what the engine tells of each (by ID), and the services' tasks."""
+    """What was observed: the users of the volumes, what the engine tells of each (by ID), and the services' tasks.
+
+    `own` is the ID of the container that the task itself runs in, if it does in one.
+    """
 
     users: Users
     containers: Mapping[str, Container]
     services: Mapping[str, Service] = field(default_factory=dict)
     tasks: tuple[Task, ...] = ()
+    own: str = ""
 
     @property
     def services_of_users(self) -> tuple[Service, ...]:
@@ -232,7 +247,7 @@ class UsersFound:
     def running(self) -> tuple[tuple[Container, str], ...]:
         """The containers that run, each with the ID of its service: the youngest first, on which no other builds."""
         found = {use.container_id: use.service_id for use in self.users.containers}
-        running = [one for one in self.containers.values() if one.runs and one.id in found]
+        running = [one for one in self.containers.values() if one.works and one.id in found]
         running.sort(key=lambda one: (one.created, one.name), reverse=True)
         return tuple((one, found[one.id]) for one in running)
 
@@ -264,7 +279,7 @@ def plan_rest(wanted: QuiesceWanted, volumes: Sequence[str], found: UsersFound) 
     for container, service_id in found.running:
         if service_id and service_id in known:
             continue
-        error = _why_not(wanted, volumes[0], container, is_task=bool(service_id))
+        error = _why_not(wanted, volumes[0], container, is_task=bool(service_id), is_own=container.id == found.own)
         if error:
             errors.append(error)
         elif wanted.mode != "none":
@@ -320,36 +335,48 @@ def spec_released(spec: Mapping[str, Any], constraint: str) -> dict[str, Any]:
     return changed
 
 
-def _why_not(wanted: QuiesceWanted, volume: str, container: Container, *, is_task: bool) -> RefusedError | None:
-    what = f"Cannot {wanted.mode} the container '{container.name}', which uses the volume '{volume}'"
+def _why_not(
+    wanted: QuiesceWanted, volume: str, container: Container, *, is_task: bool, is_own: bool
+) -> RefusedError | None:
     if is_task and wanted.services == "scale":
         return RefusedError(
             f"Cannot scale the service '{container.service}', which uses the volume '{volume}'",
-            f"this engine runs its task '{container.name}', and does not manage the swarm, or knows no such service",
-            "Run the task on a manager of the swarm",
+            "this engine runs tasks of it, and does not manage the swarm, or the service was removed and they end soon",
+            "Run the task on a manager of the swarm; there, run it again when they have ended",
         )
     if wanted.mode == "none":
         return None
     if is_task:
+        # One error for all tasks of a service.
         return RefusedError(
-            what,
-            f"it is a task of the service '{container.service}', for which the swarm would start another",
+            f"Cannot {wanted.mode} the tasks of the service '{container.service}', which use the volume '{volume}'",
+            "the swarm would start others for them",
             "Run the task with 'services: scale', on a manager of the swarm",
         )
-    if wanted.mode == "stop" and container.auto_remove:
-        return RefusedError(
-            what,
+    why, way_out = _harm(wanted.mode, container, is_own=is_own)
+    what = f"Cannot {wanted.mode} the container '{container.name}', which uses the volume '{volume}'"
+    return RefusedError(what, why, way_out) if why else None
+
+
+def _harm(mode: Mode, container: Container, *, is_own: bool) -> tuple[str, str]:
+    """Return why the container cannot be paused or stopped, and the way out; "" where it can."""
+    if is_own:
+        return (
+            "this task runs in it, and nobody would bring it back",
+            "Run the task outside of it, or without this volume in it",
+        )
+    if mode == "stop" and container.auto_remove:
+        return (
             "the engine removes it when it stops ('--rm'), and nobody could start it again",
             "Give 'quiesce: pause', or stop it yourself",
         )
-    if wanted.mode == "pause" and container.state == "restarting":
+    if mode == "pause" and container.state == "restarting":
         # "is restarting, wait until the container is running" (26.1)
-        return RefusedError(
-            what,
+        return (
             "it ends again and again, and is about to be started: what does not run cannot be paused",
             "Give 'quiesce: stop', or find out why it ends",
         )
-    return None
+    return "", ""
 
 
 def _refuse_job(volume: str, service: Service) -> RefusedError:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import (
     EngineError,
@@ -31,11 +31,15 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._quiesce_engine 
 from ansible_collections.voltainer.volumes.plugins.module_utils._swarm import Service
 from ansible_collections.voltainer.volumes.plugins.module_utils._swarm_engine import OutOfSequenceError
 
+Answer = TypeVar("Answer")
+
 # How often a service is changed anew where somebody else changed it in between.
 _TRIES = 10
 _POLL_SECONDS = 0.5
 # How long to wait for an engine that is started anew at this moment; its swarm takes some seconds more (26.1).
 _PATIENCE_SECONDS = 60
+# How long after its start a container that cannot run has ended, as far as it is worth to wait for it.
+_SETTLE_SECONDS = 0.5
 _NOT_TRIED = VolumesError("It could not be brought back", "it was not tried")
 
 
@@ -44,12 +48,13 @@ class Going:
     """How far all came on their way to rest: the IDs of those that were touched, and who may be about to stop.
 
     `stopping` is a container whose stop was asked for and not heard of, for which to wait `patience` seconds at most:
-    the engine goes on with a stop where the client goes away (26.1).
+    the engine goes on with a stop where the client goes away (26.1). `back_at` is when the last was brought back.
     """
 
     begun: set[str] = field(default_factory=set)
     stopping: str = ""
     patience: float = 0.0
+    back_at: float | None = None
 
 
 def bring_back(engine: QuiesceEngine, rest: Rest, going: Going) -> list[str]:
@@ -61,6 +66,9 @@ def bring_back(engine: QuiesceEngine, rest: Rest, going: Going) -> list[str]:
     end = time.monotonic() + _PATIENCE_SECONDS
     while back.tried() and time.monotonic() < end:
         time.sleep(_POLL_SECONDS)
+    going.back_at = time.monotonic()
+    if back.started:
+        time.sleep(_SETTLE_SECONDS)
     wrong = back.wrong()
     if wrong:
         raise VolumesError(
@@ -73,16 +81,30 @@ def bring_back(engine: QuiesceEngine, rest: Rest, going: Going) -> list[str]:
     return back.warnings
 
 
-def in_flight(engine: QuiesceEngine, rest: Rest) -> str:
-    """Return the container that a run which was killed may have asked to stop, and which may stop at any moment; or "".
+def patiently(call: Callable[[], Answer]) -> Answer:
+    """Return what `call` returns, tried again while the engine is started anew. Raises what it raises at last."""
+    end = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        try:
+            return call()
+        except VolumesError as exc:
+            if not _passes(exc) or time.monotonic() >= end:
+                raise
+        time.sleep(_POLL_SECONDS)
+
+
+def stopping(engine: QuiesceEngine, rest: Rest, since: str) -> str:
+    """Return the container that a run which was killed asked to stop and that may do so at any moment; "" if none.
 
     They are stopped one after the other, and started in the opposite order: it is the first that still runs, and none
-    after it has stopped.
+    after it has stopped. `since` is when that run began, by the engine's clock.
     """
     stopped = [one for one in rest.containers if one.action == "stop"]
     running = [bool(now and now.runs) for now in (engine.container(one.id) for one in stopped)]
     first = running.index(True) if True in running else len(running)
-    return stopped[first].id if first < len(stopped) and all(running[first:]) else ""
+    if first == len(running) or not all(running[first:]) or not engine.about_to_stop(stopped[first].id, since):
+        return ""
+    return stopped[first].id
 
 
 def updated(
@@ -115,6 +137,7 @@ class _Back:
         self._everyone = [one for one in reversed(rest.everyone) if one.id in going.begun]
         self._failed = dict.fromkeys((one.id for one in self._everyone), _NOT_TRIED)
         self.warnings: list[str] = []
+        self.started = False
 
     def tried(self) -> bool:
         """Try it with all that are not back; return whether it is worth to try it again."""
@@ -151,8 +174,8 @@ class _Back:
             return [f"{_upper(one.words)} is gone: somebody else removed it while it had no tasks"]
         if one.mode != GLOBAL and service.replicas not in {0, one.replicas}:
             return [
-                f"{_upper(one.words)} was scaled to {service.replicas} by somebody else while it had no tasks, and is"
-                f" left so (before, it was {one.replicas})"
+                f"{_upper(one.words)} was scaled to {service.replicas} by somebody else while it should have no tasks,"
+                f" and is left so (before, it was {one.replicas}): the data may have changed meanwhile"
             ]
         return []
 
@@ -169,6 +192,7 @@ class _Back:
         elif not now.runs:
             # One that was paused does not run any more after the engine was started anew.
             self._engine.start_container(one)
+            self.started = True
         return []
 
     def _after_its_stop(self, one: RestContainer) -> Container | None:

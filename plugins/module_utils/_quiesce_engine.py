@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import closing
 from http import HTTPStatus
 from typing import Any
 
-from ansible_collections.voltainer.volumes.plugins.module_utils._engine import path_of
+from ansible_collections.voltainer.volumes.plugins.module_utils._engine import path_of, told
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import EngineError
 from ansible_collections.voltainer.volumes.plugins.module_utils._quiesce import Container, RestContainer
 from ansible_collections.voltainer.volumes.plugins.module_utils._swarm import Service, Task
@@ -20,9 +21,12 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._swarm_engine im
     SwarmEngine,
 )
 from ansible_collections.voltainer.volumes.plugins.module_utils._transport import Request
+from ansible_collections.voltainer.volumes.plugins.module_utils._volume_filter import parse_time
 
 # After its time a container is killed, and the engine waits for its end some seconds more (20.10 to 28.5).
 STOP_SLACK_SECONDS = 30
+# How many events the engine remembers.
+_EVENTS = 256
 
 
 class QuiesceEngine(SwarmEngine):
@@ -63,6 +67,29 @@ class QuiesceEngine(SwarmEngine):
     def start_container(self, container: Container | RestContainer) -> bool:
         """Start the container, or leave it running; return whether it was still there."""
         return self._container_is(container, "start")
+
+    def about_to_stop(self, container: str, since: str) -> bool:
+        """Return whether a stop of the container that was asked for since then goes on, or may.
+
+        `since` is by the engine's clock, as RFC 3339.
+        """
+        began, now = parse_time(since), parse_time(self.node().time)
+        if began is None or now is None:
+            return True
+        what = "Cannot read the engine's events"
+        # Until the end of this second, since these times have no fractions: the engine waits until then.
+        times = {"since": int(began.timestamp()), "until": int(now.timestamp()) + 1}
+        request = Request("GET", "/events", times)
+        seconds = self._patience(slow=False)
+        with told(what, seconds), closing(self._transport.stream(request, seconds)) as stream:
+            events = list(stream)
+        # The engine remembers so many of all kinds, until it is started anew, which ends each stop, too (26.1).
+        if len(events) >= _EVENTS:
+            return True
+        own = [event.get("Action") for event in events if (event.get("Actor") or {}).get("ID") == container]
+        # A stop begins with a signal, which is told so; then the container dies.
+        told_of = [action for action in own if action in {"kill", "die", "start"}]
+        return bool(told_of) and told_of[-1] == "kill"
 
     def service(self, service: str) -> Service | None:
         """Return the service of this ID, or None."""

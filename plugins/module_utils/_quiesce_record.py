@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from ansible_collections.voltainer.volumes.plugins.module_utils import _folders, _holder
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import RefusedError
-from ansible_collections.voltainer.volumes.plugins.module_utils._quiesce import CONSTRAINT_KEY, Rest
+from ansible_collections.voltainer.volumes.plugins.module_utils._quiesce import CONSTRAINT_KEY, Holder, Rest
 from ansible_collections.voltainer.volumes.plugins.module_utils._quiesce_engine import QuiesceEngine
 from ansible_collections.voltainer.volumes.plugins.module_utils._usage import Users
 from ansible_collections.voltainer.volumes.plugins.module_utils._volume import LOCAL, QUIESCED, Volume
@@ -89,7 +89,7 @@ def taken_over(engine: QuiesceEngine, rest: Rest, volume: Volume) -> Iterator[No
             except RefusedError as exc:
                 raise busy from exc
         # Where it would hold the folder, that nobody does is the proof, even of another host.
-        if not (here and held) and (rest.holder is None or _holder.lives(rest.holder) is not False):
+        if not (here and held) and not _ended(rest.holder):
             raise busy
         yield
 
@@ -98,6 +98,11 @@ def is_current(engine: QuiesceEngine, rest: Rest) -> bool:
     """Return whether the volume is there, and holds this record."""
     there = engine.volume(rest.volume)
     return there is not None and Rest.from_volume(there) == rest
+
+
+def _ended(holder: Holder | None) -> bool:
+    # What this process did before has come to its end, or to an error.
+    return holder is not None and (holder == _holder.this_process() or _holder.lives(holder) is False)
 
 
 def _create(engine: QuiesceEngine, rest: Rest) -> Volume:

@@ -22,6 +22,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._errors import (
     VolumesError,
     together,
 )
+from ansible_collections.voltainer.volumes.plugins.module_utils._holder import own_container
 from ansible_collections.voltainer.volumes.plugins.module_utils._quiesce import (
     GLOBAL,
     QuiesceWanted,
@@ -37,7 +38,8 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._quiesce import 
 from ansible_collections.voltainer.volumes.plugins.module_utils._quiesce_back import (
     Going,
     bring_back,
-    in_flight,
+    patiently,
+    stopping,
     updated,
 )
 from ansible_collections.voltainer.volumes.plugins.module_utils._quiesce_engine import (
@@ -90,7 +92,7 @@ def look_for_rest(engine: QuiesceEngine, wanted: QuiesceWanted, volumes: Sequenc
     ids = {use.service_id for use in users.services} if wanted.services == "scale" else set()
     services = {service.id: service for service in map(engine.service, sorted(ids)) if service}
     tasks = engine.tasks_of(services) if services else ()
-    return plan_rest(wanted, volumes, UsersFound(users, containers, services, tasks))
+    return plan_rest(wanted, volumes, UsersFound(users, containers, services, tasks, own_container()))
 
 
 @contextmanager
@@ -169,7 +171,8 @@ def _resume(engine: QuiesceEngine, rest: Rest, state: Volume, resumed: Resumed) 
         # Another run may have done it before this one had the hold.
         if not is_current(engine, rest):
             return
-        going = Going(set(rest.ids), in_flight(engine, rest), rest.timeout + STOP_SLACK_SECONDS)
+        since = str(state.raw.get("CreatedAt") or "")
+        going = Going(set(rest.ids), stopping(engine, rest, since), rest.timeout + STOP_SLACK_SECONDS)
         resumed.warnings += bring_back(engine, rest, going)
         engine.remove_volume(rest.volume)
         resumed.actions.append(interrupted_step(rest).words)
@@ -210,7 +213,7 @@ class _Run:
         self._ended = True
         if after is None:
             with suppress(VolumesError):
-                self._warn_of_writers()
+                patiently(self._warn_of_writers)
         try:
             self._resting.warnings += bring_back(self._engine, self._rest, self._going)
         except VolumesError as exc:
@@ -219,7 +222,8 @@ class _Run:
             raise together("The next task that uses the volume's data tries again", [_told(after), exc]) from after
         finally:
             if self._began is not None:
-                self._resting.seconds = time.monotonic() - self._began
+                back_at = self._going.back_at
+                self._resting.seconds = (time.monotonic() if back_at is None else back_at) - self._began
         try:
             self._engine.remove_volume(self._rest.volume)
         except VolumesError as exc:
@@ -311,13 +315,11 @@ class _Run:
         if self._rest.mode == "none":
             return ""
         ours = {one.id for one in self._rest.services}
-        found = {
-            use.container
-            for name in self._rest.volumes
-            for use in self._engine.users(name).containers
-            if use.state in {"running", "restarting"} and not use.read_only and use.service_id not in ours
-        }
-        return ", ".join(f"the container '{name}'" for name in sorted(found))
+        uses = [use for name in self._rest.volumes for use in self._engine.users(name).containers]
+        ids = {use.container_id for use in uses if use.mounted and not use.read_only and use.service_id not in ours}
+        # A list may still have one as running whose stop has come to its end (26.1); its inspect does not.
+        found = [container for container in map(self._engine.container, ids) if container and container.works]
+        return ", ".join(f"the container '{name}'" for name in sorted(container.name for container in found))
 
     def _warn_of_writers(self) -> None:
         writing = self._writing()

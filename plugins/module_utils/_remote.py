@@ -177,14 +177,17 @@ class Remote:
     def packed(self, volume: str) -> Iterator[Output]:
         """Yield a tar file of the volume, as it is read. Raises ProgramError where tar fails."""
         argv = ["/usr/bin/tar", *PACK_OPTIONS, "--file=-", f"--directory={self.places[volume]}", "."]
-        with self._started(f"Cannot pack the volume '{volume}'", argv, accept=(0, 1)) as (output, _input):
+        with ExitStack() as stack:
+            what = f"Cannot pack the volume '{volume}'"
+            output, _input = stack.enter_context(self._started(what, argv, accept=(0, 1)))
             yield output
 
     @contextmanager
     def unpacking(self, volume: str) -> Iterator[Input]:
         """Yield what unpacks a tar file that is written to it into the volume. Raises ProgramError where tar fails."""
         argv = ["/usr/bin/tar", *UNPACK_OPTIONS, "--file=-", f"--directory={self.places[volume]}"]
-        with self._started(f"Cannot unpack into the volume '{volume}'", argv) as (_output, into):
+        with ExitStack() as stack:
+            _output, into = stack.enter_context(self._started(f"Cannot unpack into the volume '{volume}'", argv))
             yield into
 
     # Inside

@@ -27,6 +27,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._tree import (
     compare,
     measure,
     remove_sockets,
+    strip,
 )
 
 # How many names of entries a result or an error holds.
@@ -88,6 +89,7 @@ class Transfer:
         began = time.monotonic()
         source, place = at.places[self.source], at.places[target]
         if not update:
+            strip(there)
             self._run(at, target, cp_argv(source, place, keeps, xattrs=measured.xattrs), measured.bytes)
         else:
             self._run(at, target, rsync_argv(source, place, keeps, xattrs=measured.xattrs), measured.bytes)

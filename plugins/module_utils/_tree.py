@@ -357,12 +357,16 @@ def remove_sockets(fd: int) -> int:
 
 
 def strip(fd: int) -> None:
-    """Remove the extended attributes of the folder itself, as far as they are part of a tree.
+    """Remove the extended attributes of the folder itself, as far as they are part of a tree, and its set-group-ID bit.
 
     What is unpacked into a folder would inherit its default list of access control, and keep what the archive lacks.
+    Folders would inherit the bit, which cp does not take from them again (coreutils 9.1).
     Raises VolumesError for what cannot be removed.
     """
+    mode = os.fstat(fd).st_mode
     try:
+        if mode & stat.S_ISGID:
+            os.fchmod(fd, stat.S_IMODE(mode) & ~stat.S_ISGID)
         for name in os.listxattr(fd):
             if counts_as_xattr(os.fsencode(name)):
                 os.removexattr(fd, name)

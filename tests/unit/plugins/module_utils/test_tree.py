@@ -691,8 +691,10 @@ def test_a_folder_is_emptied_and_stays(folder, tmp_path):
 def test_the_attributes_of_the_folder_itself_are_removed(folder, monkeypatch):
     os.setxattr(folder, "user.a", b"1")
     os.setxattr(folder / "file", "user.b", b"1")
+    folder.chmod(0o3751)
     with opened(folder) as fd:
         strip(fd)
+        assert stat.S_IMODE(os.fstat(fd).st_mode) == 0o1751
         assert (os.listxattr(fd), os.listxattr(folder / "file")) == ([], ["user.b"])
 
         def refuse(_place):
