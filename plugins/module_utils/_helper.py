@@ -37,6 +37,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._probe import FU
 from ansible_collections.voltainer.volumes.plugins.module_utils._program import SETPRIV, Program, start
 from ansible_collections.voltainer.volumes.plugins.module_utils._tar import PACK_OPTIONS, UNPACK_OPTIONS
 from ansible_collections.voltainer.volumes.plugins.module_utils._tree import empty, has_data, strip
+from ansible_collections.voltainer.volumes.plugins.module_utils._volume_steps import changed_meanwhile
 
 # Ends with its input, which ends with the process that is attached to it.
 _HOLD = ["/usr/bin/cat"]
@@ -221,12 +222,18 @@ def mounts_of(volumes: Mapping[str, bool]) -> tuple[HelperMount, ...]:
 
 @contextmanager
 def held(engine: HelperEngine, mounts: tuple[HelperMount, ...], *, powers: bool) -> Iterator[str]:
-    """Yield the ID of a running helper container, which is gone with its hold on the volumes afterwards."""
+    """Yield the ID of a running helper container, which is gone with its hold on the volumes afterwards.
+
+    Raises RefusedError where a volume is not there, or not any more: the engine makes an empty one in its place.
+    """
+    before = [_identity(engine, mount.volume) for mount in mounts]
     container = created(engine, mounts, _HOLD, powers=powers)
     try:
         hold = engine.attach(container, output=False)
         try:
             engine.start_helper(container)
+            if [_identity(engine, mount.volume) for mount in mounts] != before:
+                raise changed_meanwhile(" or ".join(mount.volume for mount in mounts))
             yield container
         except EngineError as exc:
             if "no such file or directory" in exc.why and "exec" in exc.why:
@@ -238,6 +245,21 @@ def held(engine: HelperEngine, mounts: tuple[HelperMount, ...], *, powers: bool)
             hold.close()
     finally:
         let_go(engine, container)
+
+
+def _identity(engine: HelperEngine, name: str) -> tuple[Any, ...]:
+    """Return what differs between a volume and another one that is made in its place, as far as anybody can tell."""
+    volume = engine.volume(name)
+    if volume is None:
+        raise RefusedError(
+            f"Cannot reach the data of the volume '{name}'", "there is no such volume", "Find out who removed it"
+        )
+    folder = None
+    if engine.is_here and volume.definition.is_local:
+        # Not the time of its creation, which is that of the last change in its folder (20.10).
+        with contextlib.suppress(OSError):
+            folder = os.lstat(os.path.dirname(volume.mountpoint)).st_ino
+    return volume.driver, volume.options or {}, volume.labels or {}, folder
 
 
 def created(engine: HelperEngine, mounts: tuple[HelperMount, ...], command: list[str], *, powers: bool) -> str:

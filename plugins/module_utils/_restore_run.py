@@ -38,7 +38,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._data_look impor
 )
 from ansible_collections.voltainer.volumes.plugins.module_utils._entry import Keeps, counts_as_xattr
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import RefusedError, VolumesError
-from ansible_collections.voltainer.volumes.plugins.module_utils._fill import settle_fill_step
+from ansible_collections.voltainer.volumes.plugins.module_utils._fill import Unfinished, settle_fill_step
 from ansible_collections.voltainer.volumes.plugins.module_utils._fill_run import (
     AtRest,
     carry_out_fill,
@@ -76,10 +76,14 @@ def restore(engine: DataEngine, wanted: RestoreWanted, check_mode: bool) -> Outc
     why = why_not_here(engine)
     if why:
         raise RefusedError(f"Cannot restore the volume '{wanted.name}'", why, "Run the task as root on that host")
+    unfinished = look_for_fill(engine, wanted.name)
+    if unfinished and not check_mode:
+        # Before its users are brought back: they must not find half of the content.
+        settle_fill(engine, wanted.name)
     resumed = Resumed() if check_mode else resume_interrupted(engine, wanted.name)
     with Progress.from_environment() as progress, ExitStack() as stack:
         content = _content(engine, wanted, progress, stack)
-        found, rest = _observe(engine, wanted, content, check_mode=check_mode)
+        found, rest = _observe(engine, wanted, content, unfinished)
         plan = with_resumed(plan_restore(wanted, found), resumed)
         resting = Resting()
         if not check_mode and "mark" in plan.verbs:
@@ -286,11 +290,8 @@ def _refuse_dangers(wanted: RestoreWanted, checked: Checked, what: str, *, known
 
 
 def _observe(
-    engine: DataEngine, wanted: RestoreWanted, content: BackupContent, *, check_mode: bool
+    engine: DataEngine, wanted: RestoreWanted, content: BackupContent, unfinished: Unfinished | None
 ) -> tuple[RestoreFound, Rest | None]:
-    unfinished = look_for_fill(engine, wanted.name)
-    if unfinished and not check_mode:
-        settle_fill(engine, wanted.name)
     volume, users = engine.volume(wanted.name), engine.users(wanted.name)
     rest = look_for_rest(engine, wanted.quiesce, [wanted.name], users) if volume else None
     quiesce, resume = around(rest)
