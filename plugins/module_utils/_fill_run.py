@@ -329,6 +329,9 @@ def _check_still(engine: HelperEngine, fill: Fill) -> None:
     if not as_planned:
         remove_volume(engine, fill.staging)
         raise changed_meanwhile(fill.target)
+    if fill.staged:
+        # It is left alone for now. Who uses it may come to rest before it is touched; then users are looked for again.
+        return
     try:
         _refuse_users(engine, fill.target)
     except VolumesError:

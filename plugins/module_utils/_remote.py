@@ -190,9 +190,12 @@ class Remote:
             yield output
 
     @contextmanager
-    def unpacking(self, volume: str) -> Iterator[Input]:
-        """Yield what unpacks a tar file that is written to it into the volume. Raises ProgramError where tar fails."""
-        argv = ["/usr/bin/tar", *UNPACK_OPTIONS, "--file=-", f"--directory={self.places[volume]}"]
+    def unpacking(self, volume: str, more: Sequence[str] = ()) -> Iterator[Input]:
+        """Yield what unpacks a tar file that is written to it into the volume; `more` are options and names for tar.
+
+        Raises ProgramError where tar fails.
+        """
+        argv = ["/usr/bin/tar", *UNPACK_OPTIONS, "--file=-", f"--directory={self.places[volume]}", *more]
         with ExitStack() as stack:
             _output, into = stack.enter_context(self._started(f"Cannot unpack into the volume '{volume}'", argv))
             yield into

@@ -74,7 +74,8 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._volume import L
 def restore(engine: DataEngine, wanted: RestoreWanted, check_mode: bool) -> Outcome:
     """Restore the volume, or in check mode only tell what would be done."""
     why = why_not_here(engine)
-    if why:
+    if why and wanted.repository:
+        # restic writes into the folder of a volume.
         raise RefusedError(f"Cannot restore the volume '{wanted.name}'", why, "Run the task as root on that host")
     unfinished = look_for_fill(engine, wanted.name)
     if unfinished and not check_mode:
@@ -143,8 +144,8 @@ class ArchiveContent(BackupContent):
     def bring(self, at: Reach, target: str, *, update: bool = False) -> None:
         """See Content."""
         del update
-        if self.facts is None or not isinstance(at, Helper):
-            raise RefusedError("Cannot unpack the archive", "the engine is on another host", "Run the task there")
+        if self.facts is None:
+            raise RefusedError("Cannot unpack the archive", "there is none", "Report this")
         self.progress.phase(target, "restore", self.content_bytes)
         unpack(
             at,
@@ -326,8 +327,8 @@ def _observe(
 def _why_copied(engine: DataEngine, wanted: RestoreWanted, origin: Origin | None, volume: Any) -> str:
     """Return why the content is copied to its place and not moved there; "" where folders change places."""
     definition = volume.definition if volume else wanted_definition(wanted, origin)
-    if not definition.movable:
-        return "its data is not in a folder that can be moved"
+    if why_not_here(engine) or not definition.movable:
+        return "its data is not in a folder that can be moved from here"
     return _folders.why_unreachable(volume.mountpoint, engine_is_here=engine.is_here) if volume else ""
 
 

@@ -70,7 +70,7 @@ def test_what_can_be_told_from_where(monkeypatch, change, lives):
 
 def test_a_system_that_tells_nothing(monkeypatch):
     monkeypatch.setattr(_holder, "_read", lambda _path: "")
-    monkeypatch.setattr(_holder.os, "readlink", lambda _path: (_ for _ in ()).throw(OSError("no such file")))
+    monkeypatch.setattr(_holder.os, "readlink", lambda _path: (one for one in ()).throw(OSError("no such file")))
     me = _holder.this_process()
     assert (me.host, me.boot, me.pid_space, me.started) == ("", "", "", "")
     assert _holder.lives(me) is None
