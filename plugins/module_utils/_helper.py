@@ -268,9 +268,10 @@ def _identity(engine: HelperEngine, name: str) -> tuple[Any, ...]:
         )
     folder = None
     if engine.is_here and volume.definition.is_local:
-        # Not the time of its creation, which is that of the last change in its folder (20.10).
+        # Not the time of its creation as the engine has it, which is that of the last change of its content (20.10).
         with contextlib.suppress(OSError):
-            folder = os.lstat(os.path.dirname(volume.mountpoint)).st_ino
+            status = os.lstat(os.path.dirname(volume.mountpoint))
+            folder = (status.st_ino, status.st_ctime_ns)
     return volume.driver, volume.options or {}, volume.labels or {}, folder
 
 

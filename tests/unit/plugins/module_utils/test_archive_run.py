@@ -116,8 +116,9 @@ def equal(one, other):
         return compare(first, second, Keeps()) == []
 
 
-@pytest.mark.parametrize("kind", [*PLAIN, *ENCRYPTED], ids=str)
-@pytest.mark.parametrize("verify", [True, False])
+@pytest.mark.parametrize(
+    ("kind", "verify"), [(kind, True) for kind in (*PLAIN, *ENCRYPTED)] + [(ArchiveKind("zstd"), False)], ids=str
+)
 def test_what_is_packed_is_read_back_and_unpacked_as_it_was(shallow, tmp_path, secrets, kind, verify):
     needs(kind)
     target = tmp_path / "target"
