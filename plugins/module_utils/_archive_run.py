@@ -216,8 +216,7 @@ def _packed_blindly(at: Helper, volume: str, commands: Sequence[list[str]], out:
     tar = at.start([_TAR, *PACK_OPTIONS, "--file=-", f"--directory={at.places[volume]}", "."], stdout=-1)
     with ExitStack() as stack, Watcher(progress, tar.bytes_written):
         stack.callback(tar.stop)
-        for program in list(_chained(tar.process.stdout, commands, out, stack)):
-            program.wait(_CANNOT_WRITE)
+        _wait_for(list(_chained(tar.process.stdout, commands, out, stack)))
         tar.wait(f"Cannot pack the volume '{volume}'", (0, _CHANGED))
     return Packed()
 
@@ -246,11 +245,25 @@ def _packed_looking(reading: Source, commands: Sequence[list[str]], out: int, st
     except BrokenPipeError:
         # The program has ended, and says why.
         pass
-    for program in programs:
-        program.wait(_CANNOT_WRITE)
+    _wait_for(programs)
     taking.join()
     writing.raise_error()
     return Packed(sha256=writing.hexdigest(), digest=digest)
+
+
+def _wait_for(programs: Sequence[Program]) -> None:
+    """Wait for all. The last one that failed says why: those before only found nobody who reads."""
+    errors = [error for error in map(_error_of, programs) if error]
+    if errors:
+        raise errors[-1]
+
+
+def _error_of(program: Program) -> ProgramError | None:
+    try:
+        program.wait(_CANNOT_WRITE)
+    except ProgramError as exc:
+        return exc
+    return None
 
 
 def _chained(source: Any, commands: Sequence[list[str]], out: int, stack: ExitStack) -> Iterator[Program]:

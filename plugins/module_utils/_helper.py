@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from subprocess import PIPE, Popen
+from subprocess import PIPE, Popen, TimeoutExpired
 from typing import IO, Any
 
 from ansible_collections.voltainer.volumes.plugins.module_utils._entry import LEAST, Keeps
@@ -35,7 +35,11 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._helper_engine i
 )
 from ansible_collections.voltainer.volumes.plugins.module_utils._probe import FULL, probe
 from ansible_collections.voltainer.volumes.plugins.module_utils._program import SETPRIV, Program, start
-from ansible_collections.voltainer.volumes.plugins.module_utils._tar import PACK_OPTIONS, UNPACK_OPTIONS
+from ansible_collections.voltainer.volumes.plugins.module_utils._tar import (
+    PACK_OPTIONS,
+    UNPACK_OPTIONS,
+    DamagedArchiveError,
+)
 from ansible_collections.voltainer.volumes.plugins.module_utils._tree import empty, has_data, strip
 from ansible_collections.voltainer.volumes.plugins.module_utils._volume_steps import changed_meanwhile
 
@@ -43,6 +47,8 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._volume_steps im
 _HOLD = ["/usr/bin/cat"]
 _TRIES = 5
 _GONE_SECONDS = 30
+# How long a program may take to end whose output is at an end.
+_SOON_SECONDS = 2
 _NSENTER = "/usr/bin/nsenter"
 TAR = "/usr/bin/tar"
 
@@ -153,6 +159,12 @@ class Helper:
             except BrokenPipeError as exc:
                 # The program has ended, and says why.
                 broken = exc
+            except DamagedArchiveError:
+                # It may have ended too early. One that goes on waits for somebody to read what it writes.
+                with contextlib.suppress(TimeoutExpired):
+                    program.process.wait(_SOON_SECONDS)
+                    program.wait(what, accept)
+                raise
             program.wait(what, accept)
             if broken:
                 raise VolumesError(what, f"{program.name} ended too early", "Run the task again") from broken
@@ -256,9 +268,10 @@ def _identity(engine: HelperEngine, name: str) -> tuple[Any, ...]:
         )
     folder = None
     if engine.is_here and volume.definition.is_local:
-        # Not the time of its creation, which is that of the last change in its folder (20.10).
+        # Not the time of its creation as the engine has it, which is that of the last change of its content (20.10).
         with contextlib.suppress(OSError):
-            folder = os.lstat(os.path.dirname(volume.mountpoint)).st_ino
+            status = os.lstat(os.path.dirname(volume.mountpoint))
+            folder = (status.st_ino, status.st_ctime_ns)
     return volume.driver, volume.options or {}, volume.labels or {}, folder
 
 
