@@ -85,10 +85,15 @@ class Packed:
 
 @dataclass
 class Checked:
-    """What an archive is, found by reading all of it. `digest` is that of its content."""
+    """What an archive is, found by reading all of it. `digest` is that of its content.
+
+    `unpacked` is how many bytes its tar file has, which has no holes: other than the sizes of files, that is what they
+    take.
+    """
 
     sha256: str = ""
     size: int = 0
+    unpacked: int = 0
     digest: TreeDigest = field(default_factory=lambda: TreeDigest(Keeps()))
     dangers: list[str] = field(default_factory=list)
     devices: list[str] = field(default_factory=list)
@@ -134,7 +139,11 @@ def read_back(
 
 
 def _look_at(stream: Source, checked: Checked, progress: Progress) -> None:
-    for entry in read_tar(stream, on_bytes=progress.advance):
+    def on_bytes(count: int) -> None:
+        checked.unpacked += count
+        progress.advance(count)
+
+    for entry in read_tar(stream, on_bytes=on_bytes):
         checked.digest.add(entry)
         danger = dangers(entry)
         if danger and entry.kind in {"character", "block"}:

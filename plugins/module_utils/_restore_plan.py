@@ -69,9 +69,10 @@ class RestoreFound:
     IDs of the containers and services among these that are brought to rest. `entries` is how many files and folders it
     holds, `content_digest` the digest of these, None where nobody looked. `unreachable` says why its folder (or that of
     the volume that is made) cannot be renamed from here; its content is then copied. `names` are those of all volumes.
-    `tools` are the versions of the programs that are there, `free` the bytes where volumes are. `first` are the steps
-    that end what an interrupted run left behind, `rest` and `resume` those that bring users to rest and back. `nonce`
-    is a random text for this restore.
+    `tools` are the versions of the programs that are there, `free` the bytes where volumes are, None where nobody
+    looked, and `unpacked` what the archive takes there, as far as that is known. `first` are the steps that end what an
+    interrupted run left behind, `rest` and `resume` those that bring users to rest and back. `nonce` is a random text
+    for this restore.
     """
 
     now: datetime
@@ -85,6 +86,7 @@ class RestoreFound:
     names: frozenset[str] = frozenset()
     tools: Mapping[str, str] = field(default_factory=dict)
     free: int | None = None
+    unpacked: int | None = None
     first: tuple[Step, ...] = ()
     rest: tuple[Step, ...] = ()
     resume: tuple[Step, ...] = ()
@@ -214,11 +216,13 @@ def _check_means(wanted: RestoreWanted, found: RestoreFound) -> None:
     check_tools(what, found.source.kind.programs, found.tools)
     decrypt_command(found.source.kind.encryption, wanted.identity_file)
     manifest = found.source.manifest
-    needed = manifest.content_bytes + manifest.entries * _PER_ENTRY if manifest else found.source.size
+    # Not the sizes of the files, as far as more is known: files with holes take less.
+    known = found.unpacked if found.unpacked is not None else manifest.content_bytes if manifest else None
+    needed = found.source.size if known is None else known + (manifest.entries * _PER_ENTRY if manifest else 0)
     if found.free is not None and needed + _RESERVE > found.free:
         raise RefusedError(
             what,
-            f"its content takes {'about' if manifest else 'at least'} {size_words(needed)}, and where volumes are,"
+            f"its content takes {'at least' if known is None else 'about'} {size_words(needed)}, and where volumes are,"
             f" {size_words(found.free)} are free; what the volume holds now stays until the end",
             "Make space there",
             needed=needed,

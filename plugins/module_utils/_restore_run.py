@@ -139,6 +139,8 @@ class ArchiveContent(BackupContent):
     facts: ArchiveFacts | None = None
     identity_file: str | None = None
     inside: Layout = field(default_factory=lambda: Layout("", ""))
+    # How many bytes it takes, about.
+    unpacked: int | None = None
     progress: Progress = field(default_factory=lambda: Progress(None))
 
     def bring(self, at: Reach, target: str, *, update: bool = False) -> None:
@@ -272,6 +274,8 @@ def _prove(wanted: RestoreWanted, content: ArchiveContent, facts: ArchiveFacts, 
     # What is below a folder only, or in another order, has another digest.
     content.digest = digest if manifest else None
     content.content_bytes, content.files = checked.digest.bytes, checked.digest.files
+    # How much of an archive of several volumes is of this one, nobody has looked.
+    content.unpacked = 0 if content.inside.others else checked.unpacked
 
 
 def _refuse_dangers(wanted: RestoreWanted, checked: Checked, what: str, *, known: bool) -> None:
@@ -307,6 +311,8 @@ def _observe(
         unreachable=_why_copied(engine, wanted, source.origin, volume),
         names=frozenset(one.name for one in engine.volumes(LOCAL).volumes),
         tools=tools(kinds),
+        free=_free(engine),
+        unpacked=content.unpacked if isinstance(content, ArchiveContent) else None,
         first=(settle_fill_step(unfinished.fill),) if unfinished else (),
         rest=quiesce,
         resume=resume,
@@ -322,6 +328,17 @@ def _observe(
         if content.digest is not None and at.keeps(wanted.name, may_write=False) == Keeps():
             found = replace(found, content_digest=content_digest(at, wanted.name).hexdigest())
     return found, rest
+
+
+def _free(engine: DataEngine) -> int | None:
+    """Return how many bytes are free where the engine has its volumes; None where nobody here can tell."""
+    if why_not_here(engine):
+        return None
+    try:
+        found = os.statvfs(os.path.join(str(engine.info()["DockerRootDir"]), "volumes"))
+    except (OSError, KeyError):
+        return None
+    return found.f_bavail * found.f_frsize
 
 
 def _why_copied(engine: DataEngine, wanted: RestoreWanted, origin: Origin | None, volume: Any) -> str:

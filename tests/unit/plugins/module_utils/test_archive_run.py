@@ -199,6 +199,16 @@ def test_a_full_disk_is_told(source, tmp_path, secrets, kind):
 
 
 @pytest.mark.parametrize("kind", PLAIN, ids=str)
+def test_what_files_with_holes_take_is_told_before_they_are_unpacked(source, tmp_path, kind):
+    with open(source / "holes", "wb") as file:
+        file.truncate(1 << 30)
+    packed(source, tmp_path / "archive", kind)
+    found = checked(tmp_path / "archive", kind)
+    assert found.digest.bytes > 1 << 30
+    assert found.unpacked < 1 << 24
+
+
+@pytest.mark.parametrize("kind", PLAIN, ids=str)
 def test_a_full_disk_is_told_when_unpacking(source, tmp_path, target, kind):
     packed(source, tmp_path / "archive", kind)
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", target], check=True)

@@ -167,6 +167,7 @@ RUNNING = Users((use(),))
             "takes about 9.0 MiB, and where volumes are,",
         ),
         ({}, {"free": 10 * MIB, "source": archive(size=9 * MIB, manifest=None)}, "takes at least 9.0 MiB"),
+        ({}, {"free": 10 * MIB, "unpacked": 9 * MIB, "source": archive(manifest=None)}, "takes about 9.0 MiB"),
         ({}, {"users": RUNNING}, "it is mounted by db (running, read-write at /data), which would go on"),
         ({"quiesce": "stop"}, {"users": RUNNING}, "it is mounted by db"),
         ({"quiesce": "pause"}, {"users": RUNNING, "resting": frozenset({"id-db"})}, "Set 'quiesce: stop'"),
@@ -207,6 +208,8 @@ def test_users_that_are_no_obstacle(params, users, resting):
         ({}, {"source": archive(ArchiveKind(None, "gpg"), manifest=None)}),
         ({"backup_of": "other"}, {"source": archive(name=ArchiveName("other", NEW_YEAR))}),
         ({}, {"free": 100 * MIB, "source": archive(content_bytes=9 * MIB)}),
+        # Files with holes.
+        ({}, {"free": 100 * MIB, "unpacked": 9 * MIB, "source": archive(content_bytes=900 * MIB)}),
         ({"snapshot": "20260101T000000Z"}, {}),
         ({"path": FILE}, {}),
     ],
