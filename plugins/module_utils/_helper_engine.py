@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -90,11 +90,20 @@ class HelperEngine(ContainerEngine):
             raise
         return found
 
-    def wait_removed(self, container: str) -> int:
-        """Wait until a container has ended and is gone, and return its exit code. To be called before it ends."""
+    def wait_removed(self, container: str, waiting: Callable[[], None]) -> int:
+        """Wait until a container has ended and is gone, and return its exit code.
+
+        `waiting` is called when the engine has begun to wait: the container must not be started before.
+        """
         what = f"Cannot wait for the container '{container[:12]}'"
         request = Request("POST", f"/containers/{container}/wait", {"condition": "removed"})
-        return int(self._ask(what, request, seconds=_LONGEST_SECONDS)["StatusCode"])
+        with (
+            told(what, _LONGEST_SECONDS),
+            closing(self._transport.stream(request, _LONGEST_SECONDS, waiting)) as events,
+        ):
+            for event in events:
+                return int(event["StatusCode"])
+        raise EngineError(what, "the engine did not say how it ended", "Look at the engine's log")
 
     def attach(self, container: str, *, output: bool) -> Attached:
         """Return the input of a container, and where asked for its output and errors, too."""

@@ -126,7 +126,9 @@ def test_a_container_is_started_inspected_and_waited_for(made):
     assert engine.inspect_helper("c2") is None
     with pytest.raises(EngineError, match="Cannot inspect the container 'c3': broken"):
         engine.inspect_helper("c3")
-    assert engine.wait_removed("c1") == 3
+    began = []
+    assert engine.wait_removed("c1", lambda: began.append(True)) == 3
+    assert began == [True]
     assert asked(server, 0) == ("POST /containers/c1/start", {}, None)
     assert asked(server, -1) == ("POST /containers/c1/wait", {"condition": "removed"}, None)
 
