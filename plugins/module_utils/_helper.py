@@ -33,6 +33,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._helper_engine i
     HelperEngine,
     HelperMount,
 )
+from ansible_collections.voltainer.volumes.plugins.module_utils._holder import has_ended
 from ansible_collections.voltainer.volumes.plugins.module_utils._probe import FULL, probe
 from ansible_collections.voltainer.volumes.plugins.module_utils._program import SETPRIV, Program, start
 from ansible_collections.voltainer.volumes.plugins.module_utils._tar import PACK_OPTIONS, UNPACK_OPTIONS
@@ -222,6 +223,7 @@ def mounts_of(volumes: Mapping[str, bool]) -> tuple[HelperMount, ...]:
 @contextmanager
 def held(engine: HelperEngine, mounts: tuple[HelperMount, ...], *, powers: bool) -> Iterator[str]:
     """Yield the ID of a running helper container, which is gone with its hold on the volumes afterwards."""
+    sweep(engine)
     container = created(engine, mounts, _HOLD, powers=powers)
     try:
         hold = engine.attach(container, output=False)
@@ -253,6 +255,17 @@ def created(engine: HelperEngine, mounts: tuple[HelperMount, ...], command: list
     raise RefusedError(
         "Cannot make a helper container", "its image is removed as soon as it is made", "Run the task again"
     )
+
+
+def sweep(engine: HelperEngine) -> bool:
+    """Remove the helper containers of processes that have ended; return whether there were any.
+
+    One that was not started yet the engine does not remove, and with any other it takes its time.
+    """
+    ended = [container for container, label in engine.helpers() if has_ended(label)]
+    for container in ended:
+        let_go(engine, container)
+    return bool(ended)
 
 
 def let_go(engine: HelperEngine, container: str) -> None:

@@ -41,7 +41,22 @@ def remove_volume(engine: Engine, name: str) -> None:
     try:
         engine.remove_volume(name)
     except EngineError as exc:
-        users = engine.users(name) if exc.status == HTTPStatus.CONFLICT else None
-        if not users:
+        if exc.status != HTTPStatus.CONFLICT:
             raise
-        raise in_use("remove", name, users) from exc
+        users = engine.users(name)
+        if users:
+            raise in_use("remove", name, users) from exc
+        if not _swept(engine):
+            raise
+        engine.remove_volume(name)
+
+
+def _swept(engine: Engine) -> bool:
+    """Remove what a killed task holds volumes with; return whether there was any."""
+    # Few tasks meet one.
+    from ansible_collections.voltainer.volumes.plugins.module_utils._helper import sweep  # noqa: PLC0415
+    from ansible_collections.voltainer.volumes.plugins.module_utils._helper_engine import (  # noqa: PLC0415
+        HelperEngine,
+    )
+
+    return sweep(HelperEngine(engine.transport))
