@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Kill the modules for a volume's data at every step, run the same task again, and look whether all is there and right.
 
-    kill_data.py all MOMENT [CASE]...    kill before or after each step (or in the middle of each program), go on at once
+    kill_data.py all MOMENT [CASE]...    kill before or after each step (or in the middle of programs), go on
     kill_data.py kill STATE CASE         kill after each step, and write down what was begun
     kill_data.py finish STATE            run the same tasks again, for example after a restart of the engine
     kill_data.py at WORDS MODULE OPTIONS run a module with options in JSON, killed after the step that begins with WORDS
@@ -213,7 +213,9 @@ class Case:
                 (folder / "later").write_text("later")
             self.old = self.new = data_of(self.name)
 
-    def run(self, module: str = "", options: Mapping[str, Any] | None = None, *, number: int = 0, moment: str = "") -> Run:
+    def run(
+        self, module: str = "", options: Mapping[str, Any] | None = None, *, number: int = 0, moment: str = ""
+    ) -> Run:
         """Run the task, or another one, to be killed at step `number`; 0 is none."""
 
         def install(pipe: int) -> None:
@@ -227,9 +229,12 @@ class Case:
 
     def check_data(self) -> None:
         """Fail where no complete copy of the data is recognisable."""
-        {"copy": self._check_fill, "restore": self._check_fill, "volume": self._check_change, "backup": self._check_backups}[
-            self.module
-        ]()
+        {
+            "copy": self._check_fill,
+            "restore": self._check_fill,
+            "volume": self._check_change,
+            "backup": self._check_backups,
+        }[self.module]()
 
     def _check_fill(self) -> None:
         known = volumes(self.name)
@@ -385,7 +390,13 @@ def to_array(name: str) -> Case:
 
 def from_array(name: str) -> Case:
     """Change the driver, from the array."""
-    options = {"name": name, "recreate": "options-changed", "driver": "local", "driver_options": {}, "comparison": "exact"}
+    options = {
+        "name": name,
+        "recreate": "options-changed",
+        "driver": "local",
+        "driver_options": {},
+        "comparison": "exact",
+    }
     return Case("from_array", name, "volume", options, exists=True, array=True)
 
 
