@@ -146,23 +146,31 @@ def _look_at(stream: Source, checked: Checked, progress: Progress) -> None:
 
 
 def unpack(  # noqa: PLR0913 - a place, an archive, and how that is read
-    at: Helper, volume: str, archive: int, kind: ArchiveKind, *, identity_file: str | None = None, prefix: bytes = b""
+    at: Reach, volume: str, archive: int, kind: ArchiveKind, *, identity_file: str | None = None, prefix: bytes = b""
 ) -> None:
     """Unpack an archive, or what is below the folder `prefix` in it, into the empty volume. Raises ProgramError."""
-    what = f"Cannot unpack the archive into the volume '{volume}'"
-    argv = [_TAR, *UNPACK_OPTIONS, "--file=-", f"--directory={at.places[volume]}"]
+    more: list[str] = []
     if prefix:
         # tar takes names as the archive has them, and counts a leading dot.
         dotted = _first_name(archive, kind, identity_file).startswith("./")
         depth = len(prefix.split(b"/")) + dotted
         member = ("./" if dotted else "") + os.fsdecode(prefix)
-        argv += [f"--strip-components={depth}", "--no-wildcards", "--", member]
+        more = [f"--strip-components={depth}", "--no-wildcards", "--", member]
     with _opened(archive, kind, identity_file) as stream:
-        tar = at.start(argv, stdin=stream)
-        try:
-            tar.wait(what)
-        finally:
-            tar.stop()
+        if isinstance(at, Helper):
+            _unpack_here(at, volume, stream, more)
+            return
+        with at.unpacking(volume, more) as sink:
+            for piece in iter(lambda: stream.read(_PIECE), b""):
+                sink.write(piece)
+
+
+def _unpack_here(at: Helper, volume: str, stream: IO[bytes], more: list[str]) -> None:
+    tar = at.start([_TAR, *UNPACK_OPTIONS, "--file=-", f"--directory={at.places[volume]}", *more], stdin=stream)
+    try:
+        tar.wait(f"Cannot unpack the archive into the volume '{volume}'")
+    finally:
+        tar.stop()
 
 
 def _first_name(archive: int, kind: ArchiveKind, identity_file: str | None) -> str:
@@ -208,8 +216,7 @@ def _packed_blindly(at: Helper, volume: str, commands: Sequence[list[str]], out:
     tar = at.start([_TAR, *PACK_OPTIONS, "--file=-", f"--directory={at.places[volume]}", "."], stdout=-1)
     with ExitStack() as stack, Watcher(progress, tar.bytes_written):
         stack.callback(tar.stop)
-        for program in list(_chained(tar.process.stdout, commands, out, stack)):
-            program.wait(_CANNOT_WRITE)
+        _wait_for(list(_chained(tar.process.stdout, commands, out, stack)))
         tar.wait(f"Cannot pack the volume '{volume}'", (0, _CHANGED))
     return Packed()
 
@@ -238,11 +245,25 @@ def _packed_looking(reading: Source, commands: Sequence[list[str]], out: int, st
     except BrokenPipeError:
         # The program has ended, and says why.
         pass
-    for program in programs:
-        program.wait(_CANNOT_WRITE)
+    _wait_for(programs)
     taking.join()
     writing.raise_error()
     return Packed(sha256=writing.hexdigest(), digest=digest)
+
+
+def _wait_for(programs: Sequence[Program]) -> None:
+    """Wait for all. The last one that failed says why: those before only found nobody who reads."""
+    errors = [error for error in map(_error_of, programs) if error]
+    if errors:
+        raise errors[-1]
+
+
+def _error_of(program: Program) -> ProgramError | None:
+    try:
+        program.wait(_CANNOT_WRITE)
+    except ProgramError as exc:
+        return exc
+    return None
 
 
 def _chained(source: Any, commands: Sequence[list[str]], out: int, stack: ExitStack) -> Iterator[Program]:

@@ -11,6 +11,7 @@ What no process holds was left by one that was killed, and goes with the next ru
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 from collections.abc import Iterator
@@ -78,7 +79,8 @@ class BackupFolder:
         except OSError as exc:
             raise self._failed("write", file, exc) from exc
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Waits for another run that takes it for one that was left: that has it for a moment.
+            fcntl.flock(handle, fcntl.LOCK_EX)
             yield handle
         finally:
             with contextlib.suppress(FileNotFoundError):
@@ -93,12 +95,18 @@ class BackupFolder:
         except FileExistsError as exc:
             raise self._failed("write", file, exc) from exc
         except OSError:
-            # File systems without hard links.
+            # File systems without hard links, where the time between is as short as can be.
             try:
+                self._refuse_existing(file)
                 os.rename(partial(file), file, src_dir_fd=self.handle, dst_dir_fd=self.handle)
             except OSError as exc:
                 raise self._failed("write", file, exc) from exc
         self.sync()
+
+    def _refuse_existing(self, file: str) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            os.stat(file, dir_fd=self.handle, follow_symlinks=False)
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
 
     def write(self, file: str, text: str) -> None:
         """Write a small file, whole or not at all."""

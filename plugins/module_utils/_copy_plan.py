@@ -76,6 +76,7 @@ def plan_copy(wanted: CopyWanted, found: CopyFound) -> Plan:
         definition=definition,
         previous=f"{name}{FILL_OLD_SUFFIX}",
         nonce=found.nonce,
+        empty=found.state == "empty",
     )
     check_names(name, fill.previous)
     after = {**definition.shown(name, wanted.target.secret_options), "content": f"as in '{wanted.source}'"}

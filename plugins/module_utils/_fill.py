@@ -38,6 +38,8 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._volume import (
 Way = Literal["direct", "update", "exchange", "replace"]
 # On the volume that keeps the content of another from before: the name of that.
 PREVIOUS = f"{RESERVED}previous"
+# And the nonce of the fill that made it: others of the same volume may have kept theirs.
+_PREVIOUS_OF = f"{RESERVED}previous-of"
 _LONGEST = 255
 
 
@@ -45,7 +47,8 @@ _LONGEST = 255
 class Fill:
     """A volume `target` that is filled; `words` say with what, and are shown ("copy of the volume 'a'").
 
-    `created` says that the target was not there before, `definition` what it is, or is made with. `previous` is the
+    `created` says that the target was not there before, `empty` that it had no content then, `definition` what it is,
+    or is made with. `previous` is the
     name of the volume that gets the content of before, or holds it until all is done (`keep` tells which). `nonce` is
     in the name of a file that a target which is filled directly has until its content is complete: whatever has no such
     file, somebody else may have put there.
@@ -59,11 +62,17 @@ class Fill:
     previous: str = ""
     keep: bool = False
     nonce: str = ""
+    empty: bool = False
 
     @property
     def staged(self) -> bool:
         """Whether the new content is complete in the staging volume before the target is touched."""
         return self.way in {"exchange", "replace"}
+
+    @property
+    def keeps_others(self) -> bool:
+        """Whether there was nothing in the target: what is there later without a guard is somebody else's."""
+        return self.created or self.empty
 
     @property
     def staging(self) -> str:
@@ -95,6 +104,7 @@ class Fill:
             "previous": self.previous,
             "keep": self.keep,
             "nonce": self.nonce,
+            "empty": self.empty,
         }
 
 
@@ -123,8 +133,10 @@ def fill_of(volume: Volume) -> tuple[Fill, int, int] | None:
         return None
     texts = (fill.target, fill.words, fill.previous, fill.nonce)
     known = fill.way in get_args(Way) and all(isinstance(text, str) for text in texts)
-    flags = isinstance(fill.created, bool) and isinstance(fill.keep, bool)
-    if not (known and flags and all(isinstance(inode, int) for inode in inodes)):
+    flags = (fill.created, fill.keep, fill.empty)
+    if not (
+        known and all(isinstance(flag, bool) for flag in flags) and all(isinstance(inode, int) for inode in inodes)
+    ):
         return None
     # A volume that only carries a copy of the label marks nothing.
     return (fill, *inodes) if volume.name in {fill.staging, fill.mark} and volume.definition.is_local else None
@@ -200,13 +212,14 @@ def fill_steps(
 def previous_definition(fill: Fill) -> Definition:
     """Return what the volume with the content of before is made with."""
     labels = {key: value for key, value in fill.definition.labels.items() if not key.startswith(RESERVED)}
-    return Definition(LOCAL, {}, {**labels, PREVIOUS: fill.target})
+    return Definition(LOCAL, {}, {**labels, PREVIOUS: fill.target, _PREVIOUS_OF: fill.nonce})
 
 
 def is_previous(volume: Volume, fill: Fill) -> bool:
-    """Whether the volume was made for the content of before."""
+    """Whether the volume was made for the content of before this fill."""
     labels: Mapping[str, str] = volume.labels or {}
-    return volume.definition.is_local and labels.get(PREVIOUS) == fill.target
+    made_for = (labels.get(PREVIOUS), labels.get(_PREVIOUS_OF))
+    return volume.definition.is_local and made_for == (fill.target, fill.nonce)
 
 
 def _swap_words(fill: Fill) -> str:

@@ -111,8 +111,9 @@ def carry_out_fill(engine: HelperEngine, steps: Iterable[Step], content: Content
     staging = _mark(engine, fill)
     with _held(engine, staging, fill):
         _check_still(engine, fill)
+        run = _Run(engine, fill, content, at_rest)
         try:
-            with _Run(engine, fill, content, at_rest) as run:
+            with run:
                 for step in others:
                     run.do(step)
                 return run.resting
@@ -120,7 +121,8 @@ def carry_out_fill(engine: HelperEngine, steps: Iterable[Step], content: Content
             exc.way_out = f"{sentence(exc.way_out)} The next run of the task brings the fill to an end".strip()
             raise
         except VolumesError as exc:
-            exc.way_out = " ".join(filter(None, [sentence(exc.way_out), _undone(engine, fill)]))
+            undone = run.undone or _undone(engine, fill, touched=run.touched)
+            exc.way_out = " ".join(filter(None, [sentence(exc.way_out), undone]))
             raise
 
 
@@ -170,6 +172,9 @@ class _Run:
 
     def __init__(self, engine: HelperEngine, fill: Fill, content: Content, at_rest: AtRest) -> None:
         self.resting = Resting()
+        # Whether the content of before may be gone from the target already, and what was done about it.
+        self.touched = False
+        self.undone = ""
         self._to_rest: AtRest | None = at_rest if at_rest.rest else None
         self._at_rest = ExitStack()
         self._engine = engine
@@ -185,7 +190,7 @@ class _Run:
             "verify": self._verify,
             "save": self._save,
             "complete": self._complete,
-            "swap": lambda _step: _swap(engine, fill),
+            "swap": self._swap,
             "keep": lambda _step: _keep(engine, fill),
             "unmark": lambda _step: _unmark(engine, fill),
         }
@@ -196,8 +201,11 @@ class _Run:
     def __exit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # Those at rest first: they wait.
+        # Those at rest first: they wait. But they must not find half of the content.
         try:
+            if self.touched and isinstance(exc, VolumesError) and not isinstance(exc, EngineUnreachableError):
+                self._let_go()
+                self.undone = _undone(self._engine, self._fill, touched=True)
             self._at_rest.__exit__(kind, exc, trace)
         finally:
             self._let_go()
@@ -260,6 +268,9 @@ class _Run:
 
     def _save(self, _step: Step) -> None:
         fill = self._fill
+        if self._engine.volume(fill.previous):
+            raise _another(fill)
+        _refuse_content(self._engine, fill)
         create_volume(self._engine, fill.previous, previous_definition(fill))
         _copy(self._engine, fill.target, fill.previous)
 
@@ -279,7 +290,19 @@ class _Run:
         exchanged = fill.way == "exchange"
         new = _folders.inode(staging.mountpoint) or 0
         old = (_folders.inode(target.mountpoint) or 0) if exchanged else 0
-        engine.create_volume(fill.mark, LOCAL, {}, fill.complete_labels(new, old))
+        labels = fill.complete_labels(new, old)
+        if engine.create_volume(fill.mark, LOCAL, {}, labels).labels != labels:
+            raise RefusedError(
+                f"Cannot go on with the {words_of(fill)}",
+                f"there is another volume '{fill.mark}'",
+                "Rename or remove that volume",
+            )
+
+    def _swap(self, _step: Step) -> None:
+        _refuse_users(self._engine, self._fill.target)
+        _refuse_content(self._engine, self._fill)
+        self.touched = True
+        _swap(self._engine, self._fill)
 
 
 def _mark(engine: HelperEngine, fill: Fill) -> Volume:
@@ -299,10 +322,16 @@ def _check_still(engine: HelperEngine, fill: Fill) -> None:
     staging = engine.volume(fill.staging)
     target = engine.volume(fill.target)
     as_planned = target is None if fill.created else bool(target and target.made_as(fill.definition))
-    if staging is None or not as_planned:
-        if staging is not None:
-            remove_volume(engine, fill.staging)
+    # Another run may have taken this one for an interrupted one, and begun its own since.
+    found = fill_of(staging) if staging is not None else None
+    if found is None or found[0] != fill:
         raise changed_meanwhile(fill.target)
+    if not as_planned:
+        remove_volume(engine, fill.staging)
+        raise changed_meanwhile(fill.target)
+    if fill.staged:
+        # It is left alone for now. Who uses it may come to rest before it is touched; then users are looked for again.
+        return
     try:
         _refuse_users(engine, fill.target)
     except VolumesError:
@@ -333,31 +362,41 @@ def _copy(engine: HelperEngine, source: str, target: str, *, emptied: bool = Fal
         content.bring(at, target)
         content.check(at, target)
         at.sync(target)
+    if content.report.unverified:
+        raise VolumesError(
+            f"Cannot copy the volume '{source}' to '{target}'",
+            f"somebody changed '{content.report.unverified[0]}' meanwhile",
+            "Find out who writes to it, and run the task again",
+        )
 
 
 def _copy_over(engine: HelperEngine, fill: Fill) -> None:
-    """Make the target equal to the staging volume. What somebody else put into a new target is never lost."""
+    """Make the target equal to the staging volume; what is in the target goes, unless somebody else put it there."""
+    _refuse_content(engine, fill)
     content = content_of(engine, fill.staging)
-    with reach(engine, {fill.staging: False, fill.target: True}) as at:
-        guarded = fill.created and at.is_guarded(fill.target, fill.nonce)
-        if fill.created and not guarded and at.has_data(fill.target):
-            raise RefusedError(
-                f"Cannot go on with the {words_of(fill)}",
-                "that was to be a new volume, and there is content in it already",
-                f"Look into it. The new content is in '{fill.staging}'; where that of '{fill.target}' is not needed,"
-                " remove that volume, and run the task again",
-            )
+    with reach(engine, {fill.staging: True, fill.target: True}) as at:
         at.empty(fill.target)
-        if fill.created:
+        if fill.keeps_others:
             at.guard(fill.target, fill.nonce)
         content.bring(at, fill.target)
-        content.check(at, fill.target, besides=name_of(fill.nonce) if fill.created else "")
-        if fill.created:
-            at.unguard(fill.target, fill.nonce)
+        content.check(at, fill.target, besides=name_of(fill.nonce) if fill.keeps_others else "")
         at.sync(fill.target)
+        # From here on, who works with the target must not find it replaced once more.
+        at.guard(fill.staging, fill.nonce)
+        at.sync(fill.staging)
+        if fill.keeps_others:
+            at.unguard(fill.target, fill.nonce)
 
 
-def content_of(engine: HelperEngine, source: str) -> Content:
+def _is_copied_over(engine: HelperEngine, fill: Fill) -> bool:
+    with reach(engine, {fill.staging: False, fill.target: True}) as at:
+        done = at.is_guarded(fill.staging, fill.nonce)
+        if done and fill.keeps_others and at.is_guarded(fill.target, fill.nonce):
+            at.unguard(fill.target, fill.nonce)
+        return done
+
+
+def content_of(engine: HelperEngine, source: str) -> VolumeContent | StreamContent:
     """Return the content of a volume of the engine, as it can be reached."""
     return StreamContent(engine, source) if why_not_here(engine) else VolumeContent(Transfer(source))
 
@@ -367,6 +406,7 @@ def _swap(engine: HelperEngine, fill: Fill) -> None:
     if fill.way == "replace":
         _copy_over(engine, fill)
         return
+    _refuse_content(engine, fill)
     _folders.exchange(_there(engine, fill.target).mountpoint, _there(engine, fill.staging).mountpoint)
     # A container that was started in between has the folder of before; it is told, and the next run goes on.
     _refuse_users(engine, fill.target)
@@ -375,14 +415,33 @@ def _swap(engine: HelperEngine, fill: Fill) -> None:
 def _keep(engine: HelperEngine, fill: Fill) -> None:
     previous = engine.volume(fill.previous) or create_volume(engine, fill.previous, previous_definition(fill))
     if not is_previous(previous, fill):
-        raise RefusedError(
-            f"Cannot keep the content of before in the volume '{fill.previous}'",
-            "there is another volume of that name",
-            "Rename or remove it",
-        )
+        raise _another(fill)
     staging = _there(engine, fill.staging)
     if _folders.inode(staging.mountpoint) is not None:
         _folders.move(staging.mountpoint, previous.mountpoint)
+
+
+def _another(fill: Fill) -> RefusedError:
+    return RefusedError(
+        f"Cannot keep the content of before in the volume '{fill.previous}'",
+        "there is another volume of that name",
+        "Rename or remove it",
+    )
+
+
+def _refuse_content(engine: HelperEngine, fill: Fill) -> None:
+    """Raise RefusedError where there is content in a target that had none: nobody said that it may go."""
+    if not fill.keeps_others:
+        return
+    with reach(engine, {fill.target: False}) as at:
+        if not at.has_data(fill.target) or at.is_guarded(fill.target, fill.nonce):
+            return
+    raise RefusedError(
+        f"Cannot go on with the {words_of(fill)}",
+        "somebody else put content into that volume meanwhile",
+        f"Look into it. Where it is needed, remove '{fill.mark}' and '{fill.staging}', as far as they are there;"
+        " otherwise remove what is in it, and run the task again",
+    )
 
 
 def _unmark(engine: HelperEngine, fill: Fill) -> None:
@@ -405,54 +464,96 @@ def _finish(engine: HelperEngine, found: Unfinished) -> None:
     """Put the complete new content in its place, wherever it is."""
     fill, staging = found.fill, found.staging
     if staging is not None:
-        if fill.created and engine.volume(fill.target) is None:
+        if engine.volume(fill.target) is None and _is_staged(engine, found):
             create_volume(engine, fill.target, fill.definition)
-        if fill.way == "replace" or not _is_swapped(engine, found):
+        if not _is_in_place(engine, found):
             _swap(engine, fill)
         if fill.way == "exchange" and fill.keep:
             _keep(engine, fill)
+    elif fill.way == "replace" and not fill.keep and engine.volume(fill.previous):
+        raise RefusedError(
+            f"Cannot bring the interrupted {words_of(fill)} to an end",
+            f"the volume '{fill.staging}' with the new content was removed by somebody else",
+            f"Look into '{fill.target}', and into '{fill.previous}', which has the content of before. Remove that and"
+            f" '{fill.mark}' where they are not needed, and run the task again",
+        )
     _unmark(engine, fill)
 
 
+def _is_in_place(engine: HelperEngine, found: Unfinished) -> bool:
+    return _is_copied_over(engine, found.fill) if found.fill.way == "replace" else _is_swapped(engine, found)
+
+
+def _is_staged(engine: HelperEngine, found: Unfinished) -> bool:
+    """Whether the new content is in the staging volume, and was not in the target yet."""
+    if found.fill.way == "replace":
+        with reach(engine, {found.fill.staging: False}) as at:
+            return not at.is_guarded(found.fill.staging, found.fill.nonce)
+    _refuse_unreachable(engine, found.fill, found.staging)
+    return found.staging is not None and _folders.inode(found.staging.mountpoint) == found.new
+
+
 def _is_swapped(engine: HelperEngine, found: Unfinished) -> bool:
-    inode = _folders.inode(_there(engine, found.fill.target).mountpoint)
-    if inode not in {found.new, found.old}:
-        raise RefusedError(
-            f"Cannot bring the interrupted {words_of(found.fill)} to an end",
-            f"the folder of '{found.fill.target}' is another one than before",
-            f"All is kept: look into it and into '{found.fill.staging}', and remove the latter and then"
-            f" '{found.fill.mark}' where they are not needed",
-        )
-    return inode == found.new
+    target = engine.volume(found.fill.target)
+    _refuse_unreachable(engine, found.fill, target, found.staging)
+    inode = _folders.inode(target.mountpoint) if target else None
+    if target and inode == found.new:
+        return True
+    if target and _is_staged(engine, found) and (inode == found.old or not _folders.has_data(target.mountpoint)):
+        return False
+    raise RefusedError(
+        f"Cannot bring the interrupted {words_of(found.fill)} to an end",
+        f"the folder of '{found.fill.target}' is another one than before, or is gone",
+        f"All is kept: look into it and into '{found.fill.staging}', and remove the latter and then"
+        f" '{found.fill.mark}' where they are not needed",
+    )
 
 
-def _undone(engine: HelperEngine, fill: Fill) -> str:
-    """Undo what was done of the fill; return what became of the target."""
+def _refuse_unreachable(engine: HelperEngine, fill: Fill, *volumes: Volume | None) -> None:
+    for volume in volumes:
+        why = volume and _folders.why_unreachable(volume.mountpoint, engine_is_here=engine.is_here)
+        if why:
+            raise RefusedError(
+                f"Cannot bring the interrupted {words_of(fill)} to an end",
+                why,
+                "Run the task as root ('become: true') on the host of the engine",
+            )
+
+
+def _undone(engine: HelperEngine, fill: Fill, *, touched: bool) -> str:
+    """Undo what was done of the fill; return what became of the target. `touched` says that it was worked on."""
     try:
         found = look_for_fill(engine, fill.target)
-        if found and found.mark:
-            if not _taken_back(engine, found):
-                return "The new content is complete: the next run of the task puts it in its place"
+        if found is None:
+            return f"The new content of '{fill.target}' is in its place"
+        if found.mark:
+            if not _taken_back(engine, found, touched=touched):
+                return "The new content is in its place; the next run of the task removes what is left of the fill"
         else:
             _undo(engine, fill)
+        target = engine.volume(fill.target)
     except VolumesError as exc:
         return f"What was begun could not be undone yet: {exc} Run the task again after that"
-    if fill.created:
-        return f"The volume '{fill.target}' was removed again"
-    if fill.way == "update":
-        return f"The volume '{fill.target}' is brought up to date in part; the next run of the task goes on"
-    return f"The volume '{fill.target}' is as it was before"
+    if fill.created and target is None:
+        became = "was removed again"
+    elif fill.way == "update":
+        became = "is brought up to date in part; the next run of the task goes on"
+    elif fill.way == "direct" and (fill.created or not _is_empty(engine, fill)):
+        became = "has content, which is complete, or somebody else's"
+    else:
+        became = "is as it was before"
+    return f"The volume '{fill.target}' {became}"
 
 
-def _taken_back(engine: HelperEngine, found: Unfinished) -> bool:
+def _taken_back(engine: HelperEngine, found: Unfinished, *, touched: bool) -> bool:
     """Bring back the content of before, though the new one is complete; return False where that is in its place."""
     fill = found.fill
-    if fill.way == "exchange" and _is_swapped(engine, found):
+    if found.staging is None or (touched and _is_in_place(engine, found)):
         return False
-    if fill.way == "replace" and not fill.created:
+    if touched and fill.way == "replace" and not fill.created:
         _refuse_users(engine, fill.target)
+        _there(engine, fill.previous)
         _copy(engine, fill.previous, fill.target, emptied=True)
-        _remove_previous(engine, fill)
     remove_volume(engine, fill.mark)
     _undo(engine, fill)
     return True
@@ -463,7 +564,7 @@ def _undo(engine: HelperEngine, fill: Fill) -> None:
     target = engine.volume(fill.target)
     if target is not None and target.made_as(fill.definition):
         unfilled = (fill.way == "direct" or (fill.way == "replace" and fill.created)) and _unfilled(engine, fill)
-        if fill.created and (unfilled or (fill.way == "exchange" and not _folders.has_data(target.mountpoint))):
+        if fill.created and (unfilled or (fill.way == "exchange" and _is_empty(engine, fill))):
             _refuse_users(engine, fill.target)
             remove_volume(engine, fill.target)
     if fill.way == "replace" and not fill.created:
@@ -492,4 +593,9 @@ def _emptied(engine: HelperEngine, fill: Fill) -> bool:
         if at.is_guarded(fill.target, fill.nonce):
             at.empty(fill.target)
         # What is there without the guard is complete, or somebody else's.
+        return not at.has_data(fill.target)
+
+
+def _is_empty(engine: HelperEngine, fill: Fill) -> bool:
+    with reach(engine, {fill.target: False}) as at:
         return not at.has_data(fill.target)

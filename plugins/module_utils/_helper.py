@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from subprocess import PIPE, Popen
+from subprocess import PIPE, Popen, TimeoutExpired
 from typing import IO, Any
 
 from ansible_collections.voltainer.volumes.plugins.module_utils._entry import LEAST, Keeps
@@ -36,13 +36,20 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._helper_engine i
 from ansible_collections.voltainer.volumes.plugins.module_utils._holder import has_ended
 from ansible_collections.voltainer.volumes.plugins.module_utils._probe import FULL, probe
 from ansible_collections.voltainer.volumes.plugins.module_utils._program import SETPRIV, Program, start
-from ansible_collections.voltainer.volumes.plugins.module_utils._tar import PACK_OPTIONS, UNPACK_OPTIONS
+from ansible_collections.voltainer.volumes.plugins.module_utils._tar import (
+    PACK_OPTIONS,
+    UNPACK_OPTIONS,
+    DamagedArchiveError,
+)
 from ansible_collections.voltainer.volumes.plugins.module_utils._tree import empty, has_data, strip
+from ansible_collections.voltainer.volumes.plugins.module_utils._volume_steps import changed_meanwhile
 
 # Ends with its input, which ends with the process that is attached to it.
 _HOLD = ["/usr/bin/cat"]
 _TRIES = 5
 _GONE_SECONDS = 30
+# How long a program may take to end whose output is at an end.
+_SOON_SECONDS = 2
 _NSENTER = "/usr/bin/nsenter"
 TAR = "/usr/bin/tar"
 
@@ -153,6 +160,12 @@ class Helper:
             except BrokenPipeError as exc:
                 # The program has ended, and says why.
                 broken = exc
+            except DamagedArchiveError:
+                # It may have ended too early. One that goes on waits for somebody to read what it writes.
+                with contextlib.suppress(TimeoutExpired):
+                    program.process.wait(_SOON_SECONDS)
+                    program.wait(what, accept)
+                raise
             program.wait(what, accept)
             if broken:
                 raise VolumesError(what, f"{program.name} ended too early", "Run the task again") from broken
@@ -222,13 +235,19 @@ def mounts_of(volumes: Mapping[str, bool]) -> tuple[HelperMount, ...]:
 
 @contextmanager
 def held(engine: HelperEngine, mounts: tuple[HelperMount, ...], *, powers: bool) -> Iterator[str]:
-    """Yield the ID of a running helper container, which is gone with its hold on the volumes afterwards."""
+    """Yield the ID of a running helper container, which is gone with its hold on the volumes afterwards.
+
+    Raises RefusedError where a volume is not there, or not any more: the engine makes an empty one in its place.
+    """
     sweep(engine)
+    before = [_identity(engine, mount.volume) for mount in mounts]
     container = created(engine, mounts, _HOLD, powers=powers)
     try:
         hold = engine.attach(container, output=False)
         try:
             engine.start_helper(container)
+            if [_identity(engine, mount.volume) for mount in mounts] != before:
+                raise changed_meanwhile(" or ".join(mount.volume for mount in mounts))
             yield container
         except EngineError as exc:
             if "no such file or directory" in exc.why and "exec" in exc.why:
@@ -240,6 +259,22 @@ def held(engine: HelperEngine, mounts: tuple[HelperMount, ...], *, powers: bool)
             hold.close()
     finally:
         let_go(engine, container)
+
+
+def _identity(engine: HelperEngine, name: str) -> tuple[Any, ...]:
+    """Return what differs between a volume and another one that is made in its place, as far as anybody can tell."""
+    volume = engine.volume(name)
+    if volume is None:
+        raise RefusedError(
+            f"Cannot reach the data of the volume '{name}'", "there is no such volume", "Find out who removed it"
+        )
+    folder = None
+    if engine.is_here and volume.definition.is_local:
+        # Not the time of its creation as the engine has it, which is that of the last change of its content (20.10).
+        with contextlib.suppress(OSError):
+            status = os.lstat(os.path.dirname(volume.mountpoint))
+            folder = (status.st_ino, status.st_ctime_ns)
+    return volume.driver, volume.options or {}, volume.labels or {}, folder
 
 
 def created(engine: HelperEngine, mounts: tuple[HelperMount, ...], command: list[str], *, powers: bool) -> str:
@@ -257,15 +292,14 @@ def created(engine: HelperEngine, mounts: tuple[HelperMount, ...], command: list
     )
 
 
-def sweep(engine: HelperEngine) -> bool:
-    """Remove the helper containers of processes that have ended; return whether there were any.
+def sweep(engine: HelperEngine) -> None:
+    """Remove the helper containers of processes that have ended.
 
     One that was not started yet the engine does not remove, and with any other it takes its time.
     """
-    ended = [container for container, label in engine.helpers() if has_ended(label)]
-    for container in ended:
-        let_go(engine, container)
-    return bool(ended)
+    for container, label in engine.helpers():
+        if has_ended(label):
+            let_go(engine, container)
 
 
 def let_go(engine: HelperEngine, container: str) -> None:

@@ -75,18 +75,25 @@ class Output:
             pass
 
     def _next(self) -> bool:
-        """Read the next header; return whether there is one."""
+        """Read the next header of a frame that is not empty; return whether there is one."""
+        while not self._left:
+            header = self._header()
+            if not header:
+                return False
+            self._kind, self._left = header[0], int.from_bytes(header[4:], "big")
+        return True
+
+    def _header(self) -> bytes:
         header = b""
         while len(header) < _HEADER:
             with told(self._what, self._seconds):
                 piece = self._attached.read(_HEADER - len(header))
             if not piece and not header:
-                return False
+                return b""
             if not piece:
                 raise VolumesError(self._what, "the engine's output broke off", "Look at the engine's log")
             header += piece
-        self._kind, self._left = header[0], int.from_bytes(header[4:], "big")
-        return True if self._left else self._next()
+        return header
 
     def _some(self, size: int) -> bytes:
         with told(self._what, self._seconds):
@@ -183,9 +190,12 @@ class Remote:
             yield output
 
     @contextmanager
-    def unpacking(self, volume: str) -> Iterator[Input]:
-        """Yield what unpacks a tar file that is written to it into the volume. Raises ProgramError where tar fails."""
-        argv = ["/usr/bin/tar", *UNPACK_OPTIONS, "--file=-", f"--directory={self.places[volume]}"]
+    def unpacking(self, volume: str, more: Sequence[str] = ()) -> Iterator[Input]:
+        """Yield what unpacks a tar file that is written to it into the volume; `more` are options and names for tar.
+
+        Raises ProgramError where tar fails.
+        """
+        argv = ["/usr/bin/tar", *UNPACK_OPTIONS, "--file=-", f"--directory={self.places[volume]}", *more]
         with ExitStack() as stack:
             _output, into = stack.enter_context(self._started(f"Cannot unpack into the volume '{volume}'", argv))
             yield into
@@ -194,7 +204,8 @@ class Remote:
 
     def _run(self, what: str, argv: Sequence[str]) -> bytes:
         with self._started(what, argv) as (output, _input):
-            return output.read()
+            # In as many pieces as it may come.
+            return b"".join(iter(output.read, b""))
 
     @contextmanager
     def _started(self, what: str, argv: Sequence[str], accept: Sequence[int] = (0,)) -> Iterator[tuple[Output, Input]]:

@@ -269,6 +269,7 @@ def _steps(wanted: RestoreWanted, found: RestoreFound, target: Volume, kept: str
         previous=kept or f"{wanted.name}{FILL_OLD_SUFFIX}",
         keep=kept is not None,
         nonce=found.nonce,
+        empty=found.volume is not None and found.entries == 0,
     )
     check_names(fill.target, fill.previous)
     # All that may fail comes before anybody is brought to rest, and that before anything is changed.

@@ -38,7 +38,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._data_look impor
 )
 from ansible_collections.voltainer.volumes.plugins.module_utils._entry import Keeps, counts_as_xattr
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import RefusedError, VolumesError
-from ansible_collections.voltainer.volumes.plugins.module_utils._fill import settle_fill_step
+from ansible_collections.voltainer.volumes.plugins.module_utils._fill import Unfinished, settle_fill_step
 from ansible_collections.voltainer.volumes.plugins.module_utils._fill_run import (
     AtRest,
     carry_out_fill,
@@ -74,12 +74,17 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._volume import L
 def restore(engine: DataEngine, wanted: RestoreWanted, check_mode: bool) -> Outcome:
     """Restore the volume, or in check mode only tell what would be done."""
     why = why_not_here(engine)
-    if why:
+    if why and wanted.repository:
+        # restic writes into the folder of a volume.
         raise RefusedError(f"Cannot restore the volume '{wanted.name}'", why, "Run the task as root on that host")
+    unfinished = look_for_fill(engine, wanted.name)
+    if unfinished and not check_mode:
+        # Before its users are brought back: they must not find half of the content.
+        settle_fill(engine, wanted.name)
     resumed = Resumed() if check_mode else resume_interrupted(engine, wanted.name)
     with Progress.from_environment() as progress, ExitStack() as stack:
         content = _content(engine, wanted, progress, stack)
-        found, rest = _observe(engine, wanted, content, check_mode=check_mode)
+        found, rest = _observe(engine, wanted, content, unfinished)
         plan = with_resumed(plan_restore(wanted, found), resumed)
         resting = Resting()
         if not check_mode and "mark" in plan.verbs:
@@ -139,8 +144,8 @@ class ArchiveContent(BackupContent):
     def bring(self, at: Reach, target: str, *, update: bool = False) -> None:
         """See Content."""
         del update
-        if self.facts is None or not isinstance(at, Helper):
-            raise RefusedError("Cannot unpack the archive", "the engine is on another host", "Run the task there")
+        if self.facts is None:
+            raise RefusedError("Cannot unpack the archive", "there is none", "Report this")
         self.progress.phase(target, "restore", self.content_bytes)
         unpack(
             at,
@@ -286,11 +291,8 @@ def _refuse_dangers(wanted: RestoreWanted, checked: Checked, what: str, *, known
 
 
 def _observe(
-    engine: DataEngine, wanted: RestoreWanted, content: BackupContent, *, check_mode: bool
+    engine: DataEngine, wanted: RestoreWanted, content: BackupContent, unfinished: Unfinished | None
 ) -> tuple[RestoreFound, Rest | None]:
-    unfinished = look_for_fill(engine, wanted.name)
-    if unfinished and not check_mode:
-        settle_fill(engine, wanted.name)
     volume, users = engine.volume(wanted.name), engine.users(wanted.name)
     rest = look_for_rest(engine, wanted.quiesce, [wanted.name], users) if volume else None
     quiesce, resume = around(rest)
@@ -325,8 +327,8 @@ def _observe(
 def _why_copied(engine: DataEngine, wanted: RestoreWanted, origin: Origin | None, volume: Any) -> str:
     """Return why the content is copied to its place and not moved there; "" where folders change places."""
     definition = volume.definition if volume else wanted_definition(wanted, origin)
-    if not definition.movable:
-        return "its data is not in a folder that can be moved"
+    if why_not_here(engine) or not definition.movable:
+        return "its data is not in a folder that can be moved from here"
     return _folders.why_unreachable(volume.mountpoint, engine_is_here=engine.is_here) if volume else ""
 
 

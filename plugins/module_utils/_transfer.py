@@ -186,6 +186,8 @@ def rsync_argv(source: str, target: str, keeps: Keeps, *, xattrs: bool | None, c
         ("--owner", keeps.owner),
         ("--group", keeps.owner),
         ("--times", keeps.times or keeps.times_seconds),
+        # Else it takes times within one second for the same, and leaves them (3.1.3 and later know it).
+        ("--modify-window=-1", keeps.times),
         ("--hard-links", keeps.links),
         ("--acls", asks),
         ("--xattrs", asks),

@@ -10,11 +10,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.voltainer.volumes.plugins.module_utils._fill import fill_of
 from ansible_collections.voltainer.volumes.plugins.module_utils._reference import driver_key
 from ansible_collections.voltainer.volumes.plugins.module_utils._usage import Users
 from ansible_collections.voltainer.volumes.plugins.module_utils._volume import (
     BEHIND,
     CHANGE,
+    COPIED_SUFFIX,
+    FILL,
     PLUGIN_CHANGE,
     QUIESCED,
     Change,
@@ -60,31 +63,38 @@ def is_cluster(volume: Volume) -> bool:
 def unfinished_changes(volumes: Iterable[Volume]) -> dict[str, str]:
     """Return, for each volume that an unfinished change is about, what to tell of it."""
     told: dict[str, str] = {}
+    marks: dict[str, str] = {}
     for volume in volumes:
         change = change_of(volume)
+        labels = volume.labels or {}
         if change is not None:
             told |= _told(change)
-        elif CHANGE in (volume.labels or {}):
+        elif CHANGE in labels and volume.name.endswith(COPIED_SUFFIX) and volume.definition.is_local:
+            marks[volume.name] = _MARK
+        elif FILL in labels:
+            told |= _told_of_fill(volume)
+        elif CHANGE in labels:
             # Nothing that this collection made, or a label that was damaged: it is safer to take it for one.
             told.setdefault(
                 volume.name, "it carries the label of a change's staging volume, and its record is unreadable"
             )
-        elif PLUGIN_CHANGE in (volume.labels or {}) and volume.name.startswith(BEHIND):
+        elif PLUGIN_CHANGE in labels and volume.name.startswith(BEHIND):
             told[volume.name] = (
                 "it notes that a plugin runs which has yet to read its changed config files; the next task of"
                 " docker_volume_plugin_x that restarts the plugin removes it"
             )
-        elif QUIESCED in (volume.labels or {}):
+        elif QUIESCED in labels:
             told[volume.name] = (
                 "it says which containers and services are at rest while the data of a volume is used, or were left so;"
                 " the next task that uses that data brings them back and removes it"
             )
-        elif PLUGIN_CHANGE in (volume.labels or {}):
+        elif PLUGIN_CHANGE in labels:
             told[volume.name] = (
                 "it notes what a plugin was before a change that was ended midway, or goes on at this moment; the next"
                 " task of docker_volume_plugin_x for that plugin finishes the change and removes it"
             )
-    return told
+    # Without its staging volume, nothing else tells of it.
+    return {**marks, **told}
 
 
 def shared_risk(volume: Volume, users: Users) -> str | None:
@@ -149,7 +159,33 @@ def _told(change: Change) -> dict[str, str]:
     again = f"the next task of docker_volume_x for the volume '{change.name}' finishes or undoes it"
     concerned = dict.fromkeys((change.name, change.source), f"{going_on}; {again}")
     staging = f"staging volume: {going_on}. It may hold all data, and must not be removed by hand; {again}"
-    return {**concerned, change.staging: staging}
+    mark = f"it tells that all data of the volume '{change.name}' is in '{change.staging}': {going_on}; {again}"
+    return {**concerned, change.staging: staging, **({change.mark: mark} if change.data == "copy" else {})}
+
+
+_MARK = (
+    "it told that all data of a volume is in the staging volume of its change, and that one is gone; where no such"
+    " change is under way, it may be removed"
+)
+
+
+def _told_of_fill(volume: Volume) -> dict[str, str]:
+    """Return what to tell of a volume with the label of a fill, and of those that this fill is about."""
+    found = fill_of(volume)
+    if found is None:
+        return {volume.name: "it carries the label of a volume that marks a fill, and its record is unreadable"}
+    fill = found[0]
+    going_on = f"the {fill.words} into the volume '{fill.target}' was ended midway, or goes on at this moment"
+    again = f"the next task that copies or restores the volume '{fill.target}' finishes or undoes it"
+    told = {
+        fill.target: f"{going_on}; {again}",
+        fill.staging: f"staging volume: {going_on}. It may hold all content, and must not be removed by hand; {again}",
+    }
+    if fill.staged:
+        told[fill.mark] = f"it tells that all new content is there: {going_on}; {again}"
+    if fill.previous and (fill.way == "replace" or fill.keep):
+        told[fill.previous] = f"it has the content from before: {going_on}. It must not be removed by hand; {again}"
+    return told
 
 
 def _reaches_other_hosts(volume: Volume) -> str | None:

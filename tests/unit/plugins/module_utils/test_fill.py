@@ -75,6 +75,7 @@ def test_the_volumes_tell_how_far_a_fill_has_come(complete, without, seen):
         "{" * 100_000,
         json.dumps({**json.loads(FILL_A.labels[FILL]), "way": "magic"}),
         json.dumps({**json.loads(FILL_A.labels[FILL]), "created": "yes"}),
+        json.dumps({**json.loads(FILL_A.labels[FILL]), "empty": "no"}),
         json.dumps({**json.loads(FILL_A.labels[FILL]), "target": 5}),
         json.dumps({**json.loads(FILL_A.labels[FILL]), "more": 1}),
         json.dumps({**json.loads(FILL_A.labels[FILL]), "definition": {"driver": "local"}}),
@@ -154,7 +155,10 @@ def test_names_that_are_too_long_are_refused_before_anything_is_made(target, pre
 
 def test_the_content_of_before_is_kept_in_a_volume_that_says_whose_it_is():
     definition = previous_definition(replace(FILL_A, definition=replace(SECRET, labels={"team": "a"})))
-    assert definition == Definition("local", {}, {"team": "a", "voltainer.volumes.previous": "pgdata"})
+    labels = {"voltainer.volumes.previous": "pgdata", "voltainer.volumes.previous-of": "4f"}
+    assert definition == Definition("local", {}, {"team": "a", **labels})
     assert is_previous(volume("x", definition.labels), FILL_A)
-    assert not is_previous(volume("x", {"voltainer.volumes.previous": "other"}), FILL_A)
+    # Of an earlier fill of the same volume, which kept it.
+    assert not is_previous(volume("x", definition.labels), replace(FILL_A, nonce="50"))
+    assert not is_previous(volume("x", {**labels, "voltainer.volumes.previous": "other"}), FILL_A)
     assert not is_previous(volume("x", None), FILL_A)

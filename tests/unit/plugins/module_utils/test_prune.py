@@ -9,6 +9,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._errors import (
     EngineUnreachableError,
     InvalidInputError,
 )
+from ansible_collections.voltainer.volumes.plugins.module_utils._fill import Fill
 from ansible_collections.voltainer.volumes.plugins.module_utils._prune import parse_prune
 from ansible_collections.voltainer.volumes.plugins.module_utils._prune_run import prune_volumes
 from ansible_collections.voltainer.volumes.plugins.module_utils._volume import CHANGE, Change, Definition
@@ -142,6 +143,23 @@ def test_volumes_that_a_service_has_for_each_task_stay_while_it_has_none():
 
 def test_volumes_of_an_unfinished_change_stay_whatever_the_filters_are():
     raws = [named("old"), named("new"), named(CHANGE_OF.staging, Labels=CHANGE_OF.labels), named("other")]
+    engine = FakeEngine(raws)
+    outcome = prune(engine, anonymous_only=False, filters={"name": ["o*", "n*"]}, confirm=["old", "new"])
+    assert outcome.values["removed"] == ["other"]
+    assert engine.calls == [("remove_volume", "other")]
+
+
+def test_volumes_of_an_unfinished_fill_or_copy_stay_whatever_the_filters_are():
+    nothing = Definition("local", {}, {})
+    fill = Fill("old", "copy of the volume 'a'", "replace", False, nothing, "old.before", False, "4f")
+    copied = Change("new", "new", "copy", nothing, Definition("pure:latest", {}, {}))
+    raws = [
+        *map(named, ("old", "old.before", "new", "other")),
+        named(fill.staging, Labels=fill.labels),
+        named(fill.mark, Labels=fill.complete_labels(7, 8)),
+        named(copied.staging, Labels=copied.labels),
+        named(copied.mark, Labels=copied.labels),
+    ]
     engine = FakeEngine(raws)
     outcome = prune(engine, anonymous_only=False, filters={"name": ["o*", "n*"]}, confirm=["old", "new"])
     assert outcome.values["removed"] == ["other"]

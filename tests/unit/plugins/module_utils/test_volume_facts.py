@@ -5,11 +5,14 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 
 import pytest
+from ansible_collections.voltainer.volumes.plugins.module_utils._fill import Fill
 from ansible_collections.voltainer.volumes.plugins.module_utils._usage import Users, service_uses, uses
 from ansible_collections.voltainer.volumes.plugins.module_utils._volume import (
     CHANGE,
+    FILL,
     PLUGIN_CHANGE,
     Change,
     Definition,
@@ -128,6 +131,73 @@ def test_no_risk_without_two_writers(containers, replicas):
 def test_unfinished_changes(found, told):
     unfinished = unfinished_changes([volume(Name="other"), found])
     assert sorted(unfinished) == told
+
+
+COPY = Change("pgdata", "pgdata", "copy", TARGET, Definition("pure:latest", {}, {}))
+EXCHANGE = Fill("pgdata", "copy of the volume 'a'", "exchange", False, TARGET, "pgdata.before", True, "4f")
+
+
+def marked(name, labels, **changes):
+    return volume(Name=name, Labels=labels, **changes)
+
+
+@pytest.mark.parametrize(
+    ("found", "told"),
+    [
+        (
+            [marked(COPY.staging, COPY.labels)],
+            {"pgdata": "was ended midway", COPY.staging: "must not be removed by hand"},
+        ),
+        (
+            [marked(COPY.mark, COPY.labels), marked(COPY.staging, COPY.labels)],
+            {COPY.mark: "it tells that all data of the volume 'pgdata' is in 'pgdata.voltainer-change'"},
+        ),
+        ([marked(COPY.mark, COPY.labels)], {COPY.mark: "it may be removed"}),
+        # Somebody's own volume, which has a copy of the label.
+        ([marked(COPY.mark, COPY.labels, Driver="pure:latest")], {COPY.mark: "its record is unreadable"}),
+    ],
+)
+def test_unfinished_copies(found, told):
+    unfinished = unfinished_changes([volume(Name="other"), *found])
+    assert "other" not in unfinished
+    assert {name: words in unfinished[name] for name, words in told.items()} == dict.fromkeys(told, True)
+    assert COPY.staging in unfinished or len(unfinished) == 1
+
+
+@pytest.mark.parametrize(
+    ("fill", "about"),
+    [
+        (EXCHANGE, ["pgdata", "pgdata.before", "pgdata.voltainer-fill", "pgdata.voltainer-filled"]),
+        (replace(EXCHANGE, keep=False), ["pgdata", "pgdata.voltainer-fill", "pgdata.voltainer-filled"]),
+        (
+            replace(EXCHANGE, way="replace", keep=False),
+            ["pgdata", "pgdata.before", "pgdata.voltainer-fill", "pgdata.voltainer-filled"],
+        ),
+        (replace(EXCHANGE, way="direct", keep=False), ["pgdata", "pgdata.voltainer-fill"]),
+        (replace(EXCHANGE, way="update", keep=False), ["pgdata", "pgdata.voltainer-fill"]),
+    ],
+)
+def test_unfinished_fills(fill, about):
+    for mark in (marked(fill.staging, fill.labels), marked(fill.mark, fill.complete_labels(7, 8))):
+        unfinished = unfinished_changes([volume(Name="other"), mark])
+        assert sorted(unfinished) == about
+        assert all(
+            "the copy of the volume 'a' into the volume 'pgdata' was ended" in one for one in unfinished.values()
+        )
+        assert "must not be removed by hand" in unfinished[fill.staging]
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        marked("copy", EXCHANGE.labels),
+        marked(EXCHANGE.staging, {FILL: "{"}),
+        marked(EXCHANGE.staging, EXCHANGE.labels, Driver="pure:latest"),
+    ],
+)
+def test_the_label_of_a_fill_on_another_volume_or_damaged_is_nobody_s_but_not_to_be_touched(found):
+    told = unfinished_changes([found])
+    assert told == {found.name: "it carries the label of a volume that marks a fill, and its record is unreadable"}
 
 
 @pytest.mark.parametrize(

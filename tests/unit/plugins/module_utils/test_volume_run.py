@@ -95,11 +95,11 @@ def test_a_task_can_wait_until_the_users_are_gone(monkeypatch, wait, goes, check
 
 @pytest.mark.parametrize(("status", "holders"), [(409, []), (500, [container("db", "pgdata")])])
 def test_another_failure_of_a_removal_is_told_as_it_is(status, holders, monkeypatch):
-    monkeypatch.setattr(_volume_steps, "_swept", lambda _engine: False)
+    monkeypatch.setattr(_volume_steps, "_sweep", lambda _engine: None)
     engine = FakeEngine(volumes=[inspect()])
     looks = iter([[], holders])
     engine.users = lambda _name=None: Users(uses(next(looks)))
-    engine.fail["remove_volume"] = EngineError("Cannot remove", "the driver says no", status=status)
+    engine.fail["remove_volume"] = [EngineError("Cannot remove", "the driver says no", status=status)] * 2
     with pytest.raises(EngineError, match="the driver says no"):
         converge_volumes(engine, task(state="absent"), False)
 
@@ -107,7 +107,7 @@ def test_another_failure_of_a_removal_is_told_as_it_is(status, holders, monkeypa
 def test_a_volume_that_only_a_killed_task_holds_is_removed(monkeypatch):
     engine = FakeEngine(volumes=[inspect()], containers=[container("helper", "pgdata")])
     engine.users = lambda _name=None: Users()
-    monkeypatch.setattr(_volume_steps, "_swept", lambda _engine: bool(engine.containers.clear() or True))
+    monkeypatch.setattr(_volume_steps, "_sweep", lambda _engine: engine.containers.clear())
     assert converge_volumes(engine, task(state="absent"), False).plan.verbs == ("remove",)
     assert not engine.volumes_by_name
 

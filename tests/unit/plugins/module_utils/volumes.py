@@ -151,3 +151,10 @@ def folder_helper(engine, volumes):
         for place in places.values():
             place.mkdir(parents=True, exist_ok=True)
         yield FolderHelper({name: str(place) for name, place in places.items()}, 0, stack)
+
+
+@contextmanager
+def folders(**places):
+    """Give the way to folders by the names of volumes, without an engine."""
+    with ExitStack() as stack:
+        yield FolderHelper({name: str(place) for name, place in places.items()}, 0, stack)
