@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import io
+import json
 import tarfile
 from collections.abc import Callable, Mapping
 from contextlib import closing
@@ -16,6 +17,7 @@ from typing import Any
 from ansible_collections.voltainer.volumes.plugins.module_utils._container_engine import ContainerEngine
 from ansible_collections.voltainer.volumes.plugins.module_utils._engine import told
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import EngineError
+from ansible_collections.voltainer.volumes.plugins.module_utils._holder import as_label
 from ansible_collections.voltainer.volumes.plugins.module_utils._transport import Attached, Request
 from ansible_collections.voltainer.volumes.plugins.module_utils._volume import HELPER
 
@@ -74,6 +76,12 @@ class HelperEngine(ContainerEngine):
             ]
         )
 
+    def helpers(self) -> tuple[tuple[str, str], ...]:
+        """Return the IDs of all helper containers, each with its label, which says whose it is."""
+        query = {"all": 1, "filters": json.dumps({"label": [HELPER]})}
+        listed = self._ask("Cannot list the helper containers", Request("GET", "/containers/json", query))
+        return tuple((str(one["Id"]), str((one.get("Labels") or {}).get(HELPER))) for one in listed or ())
+
     def start_helper(self, container: str) -> None:
         """Start a container, whose volumes are mounted then."""
         what = "Cannot start the helper container"
@@ -131,7 +139,7 @@ def _helper(mounts: tuple[HelperMount, ...], command: list[str], powers: bool) -
         "Cmd": command,
         "Env": ["PATH=/usr/bin:/usr/sbin", "LC_ALL=C"],
         "User": "0:0",
-        "Labels": {HELPER: "true"},
+        "Labels": {HELPER: as_label()},
         # The engine closes the input when the connection of this process breaks, however that ends: then the container
         # ends, too, and is removed with its hold on the volumes.
         "OpenStdin": True,
