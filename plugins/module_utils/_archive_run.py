@@ -367,9 +367,9 @@ class _Writing:
 class _Hashing(threading.Thread):
     """The sha256 of a file, found beside all else: hashlib lets other threads work."""
 
-    def __init__(self, handle: int) -> None:
+    def __init__(self, archive: int) -> None:
         super().__init__(daemon=True)
-        self._handle = handle
+        self._archive = archive
         self._hash = hashlib.sha256()
         self._error: OSError | None = None
         self.size = 0
@@ -377,7 +377,7 @@ class _Hashing(threading.Thread):
     def run(self) -> None:
         try:
             while True:
-                piece = os.pread(self._handle, _PIECE, self.size)
+                piece = os.pread(self._archive, _PIECE, self.size)
                 if not piece:
                     return
                 self._hash.update(piece)
