@@ -138,6 +138,21 @@ def read_back(
     return checked
 
 
+@contextmanager
+def synced(archive: int) -> Iterator[None]:
+    """Have the archive on the disk at the end of the block, which may read it. Raises VolumesError where it is not."""
+    syncing = _Syncing(archive)
+    syncing.start()
+    try:
+        yield
+    finally:
+        # It ends before the file is closed.
+        syncing.join()
+    if syncing.error:
+        why = syncing.error.strerror or str(syncing.error)
+        raise VolumesError(_CANNOT_WRITE, why, "Make more space in the folder, and look at its disk") from syncing.error
+
+
 def _look_at(stream: Source, checked: Checked, progress: Progress) -> None:
     def on_bytes(count: int) -> None:
         checked.unpacked += count
@@ -394,12 +409,27 @@ class _Writing:
         return self._hash.hexdigest()
 
 
+class _Syncing(threading.Thread):
+    """Brings a file to the disk beside all else."""
+
+    def __init__(self, archive: int) -> None:
+        super().__init__(daemon=True)
+        self._archive = archive
+        self.error: OSError | None = None
+
+    def run(self) -> None:
+        try:
+            os.fsync(self._archive)
+        except OSError as exc:
+            self.error = exc
+
+
 class _Hashing(threading.Thread):
     """The sha256 of a file, found beside all else: hashlib lets other threads work."""
 
-    def __init__(self, handle: int) -> None:
+    def __init__(self, archive: int) -> None:
         super().__init__(daemon=True)
-        self._handle = handle
+        self._archive = archive
         self._hash = hashlib.sha256()
         self._error: OSError | None = None
         self.size = 0
@@ -407,7 +437,7 @@ class _Hashing(threading.Thread):
     def run(self) -> None:
         try:
             while True:
-                piece = os.pread(self._handle, _PIECE, self.size)
+                piece = os.pread(self._archive, _PIECE, self.size)
                 if not piece:
                     return
                 self._hash.update(piece)

@@ -15,7 +15,13 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from ansible_collections.voltainer.volumes.plugins.module_utils._archive_kind import ArchiveKind
-from ansible_collections.voltainer.volumes.plugins.module_utils._archive_run import Packed, Packing, pack, read_back
+from ansible_collections.voltainer.volumes.plugins.module_utils._archive_run import (
+    Packed,
+    Packing,
+    pack,
+    read_back,
+    synced,
+)
 from ansible_collections.voltainer.volumes.plugins.module_utils._backup_folder import BackupFolder, backup_folder
 from ansible_collections.voltainer.volumes.plugins.module_utils._backup_found import (
     BackupFound,
@@ -37,7 +43,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._data_look impor
     tools,
 )
 from ansible_collections.voltainer.volumes.plugins.module_utils._entry import Keeps, shown
-from ansible_collections.voltainer.volumes.plugins.module_utils._errors import VolumesError
+from ansible_collections.voltainer.volumes.plugins.module_utils._errors import RefusedError, VolumesError
 from ansible_collections.voltainer.volumes.plugins.module_utils._helper import Helper
 from ansible_collections.voltainer.volumes.plugins.module_utils._manifest import (
     KEPT,
@@ -69,11 +75,16 @@ _NAMES = 20
 
 @dataclass
 class _Seen:
-    """What was seen on the way to a backup and while it was made, for the result of the task."""
+    """What was seen on the way to a backup and while it was made, for the result of the task.
+
+    The volume is held by `hold`, and reached by `at`.
+    """
 
     found: BackupFound
     rest: Rest | None
     users: Users
+    hold: ExitStack
+    at: Reach | None = None
     measured: Measured | None = None
     resting: Resting = field(default_factory=Resting)
     packed: Packed = field(default_factory=Packed)
@@ -87,8 +98,8 @@ class _Seen:
 def back_up(engine: DataEngine, wanted: BackupWanted, check_mode: bool) -> Outcome:
     """Back the volume up, or in check mode only tell what would be done."""
     resumed = Resumed() if check_mode else resume_interrupted(engine, wanted.name)
-    with Progress.from_environment() as progress:
-        seen = _observe(engine, wanted, progress, check_mode=check_mode)
+    with Progress.from_environment() as progress, ExitStack() as hold:
+        seen = _observe(engine, wanted, hold, progress, check_mode=check_mode)
         plan = plan_backup(wanted, seen.found)
         steps = tuple(Step("resume", words) for words in resumed.actions)
         plan = replace(
@@ -101,7 +112,9 @@ def back_up(engine: DataEngine, wanted: BackupWanted, check_mode: bool) -> Outco
     return _outcome(wanted, seen, plan)
 
 
-def _observe(engine: DataEngine, wanted: BackupWanted, progress: Progress, *, check_mode: bool) -> _Seen:
+def _observe(
+    engine: DataEngine, wanted: BackupWanted, hold: ExitStack, progress: Progress, *, check_mode: bool
+) -> _Seen:
     volume = engine.volume(wanted.name)
     users = engine.users(wanted.name)
     facts = engine_facts(engine)
@@ -121,23 +134,24 @@ def _observe(engine: DataEngine, wanted: BackupWanted, progress: Progress, *, ch
         )
     rest = look_for_rest(engine, wanted.quiesce, [wanted.name], users) if volume else None
     quiesce, resume = around(rest)
-    seen = _Seen(replace(found, rest=quiesce, resume=resume), rest, users)
+    seen = _Seen(replace(found, rest=quiesce, resume=resume), rest, users, hold)
     if volume:
-        _look_inside(engine, wanted, seen, progress)
+        # Held from here on until it was read, so that users rest no longer than that takes.
+        seen.at = hold.enter_context(reach(engine, {wanted.name: False}))
+        _look_inside(seen.at, wanted, seen, progress)
     return seen
 
 
-def _look_inside(engine: DataEngine, wanted: BackupWanted, seen: _Seen, progress: Progress) -> None:
+def _look_inside(at: Reach, wanted: BackupWanted, seen: _Seen, progress: Progress) -> None:
     """Measure the content, and find its digest where that may make a backup needless."""
-    with reach(engine, {wanted.name: False}) as at:
-        if isinstance(at, Helper):
-            measured = measure(at.open(wanted.name))
-            seen.measured = measured
-            seen.found = replace(seen.found, content_bytes=measured.bytes, entries=measured.entries)
-        if wanted.unless_changed:
-            progress.phase(wanted.name, "compare", seen.measured.bytes if seen.measured else None)
-            digest = content_digest(at, wanted.name, progress).hexdigest()
-            seen.found = replace(seen.found, content_digest=digest)
+    if isinstance(at, Helper):
+        measured = measure(at.open(wanted.name), xattrs=False)
+        seen.measured = measured
+        seen.found = replace(seen.found, content_bytes=measured.bytes, entries=measured.entries)
+    if wanted.unless_changed:
+        progress.phase(wanted.name, "compare", seen.measured.bytes if seen.measured else None)
+        digest = content_digest(at, wanted.name, progress).hexdigest()
+        seen.found = replace(seen.found, content_digest=digest)
 
 
 def _hot_warnings(wanted: BackupWanted, seen: _Seen, plan: Plan) -> tuple[str, ...]:
@@ -171,22 +185,28 @@ class _Making:
     progress: Progress
 
 
+def _reached(wanted: BackupWanted, seen: _Seen) -> Reach:
+    if seen.at is None:
+        raise RefusedError(f"Cannot back up the volume '{wanted.name}'", "there is no such volume", "Correct its name")
+    return seen.at
+
+
 def _archive(engine: DataEngine, wanted: BackupWanted, seen: _Seen, making: _Making) -> None:
     folder, name, progress = making.folder, making.name, making.progress
+    at = _reached(wanted, seen)
     kind = ArchiveKind(wanted.compression, wanted.encryption)
     packing = Packing(kind, wanted.level, wanted.threads, wanted.recipients, verify=wanted.verify)
     with folder.partial(str(name)) as archive:
-        with ExitStack() as stack:
-            # Held before anybody rests, so that they rest no longer than it takes to read.
-            at = stack.enter_context(reach(engine, {wanted.name: False}))
-            progress.phase(wanted.name, "pack", seen.measured.bytes if seen.measured else None)
-            with quiesced(engine, seen.rest or Rest((wanted.name,)), timeout=wanted.quiesce.timeout) as resting:
-                seen.resting = resting
-                began = time.time_ns() - _TICK_NS
-                seen.packed = pack(at, wanted.name, archive, packing, progress)
-                seen.changed = _changed(at, wanted.name, began)
-        os.fsync(archive)
-        seen.manifest = _proved(wanted, seen, archive, name, progress)
+        progress.phase(wanted.name, "pack", seen.measured.bytes if seen.measured else None)
+        with quiesced(engine, seen.rest or Rest((wanted.name,)), timeout=wanted.quiesce.timeout) as resting:
+            seen.resting = resting
+            began = time.time_ns() - _TICK_NS
+            seen.packed = pack(at, wanted.name, archive, packing, progress)
+            seen.changed = _changed(at, wanted.name, began)
+        # The archive goes to the disk while it is read back, from memory.
+        with synced(archive):
+            seen.hold.close()
+            seen.manifest = _proved(wanted, seen, archive, name, progress)
         folder.write(name.manifest, seen.manifest.to_json())
         folder.publish(str(name))
 
@@ -257,14 +277,15 @@ def _to_repository(engine: DataEngine, wanted: BackupWanted, seen: _Seen, plan: 
     if "init" in plan.verbs:
         restic.make()
     arguments = next(step.arguments for step in plan.steps if step.verb == "pack")
-    with reach(engine, {wanted.name: False}) as at:
-        folder = restic.folder_of(at, engine.volume(wanted.name) or seen.found.volume, wanted.name)
-        with quiesced(engine, seen.rest or Rest((wanted.name,)), timeout=wanted.quiesce.timeout) as resting:
-            seen.resting = resting
-            began, since = time.monotonic(), time.time_ns() - _TICK_NS
-            made = restic.back_up(folder, arguments["host"], arguments["tags"], wanted.name)
-            seen.packed.seconds = time.monotonic() - began
-            seen.changed = _changed(at, wanted.name, since)
+    at = _reached(wanted, seen)
+    folder = restic.folder_of(at, engine.volume(wanted.name) or seen.found.volume, wanted.name)
+    with quiesced(engine, seen.rest or Rest((wanted.name,)), timeout=wanted.quiesce.timeout) as resting:
+        seen.resting = resting
+        began, since = time.monotonic(), time.time_ns() - _TICK_NS
+        made = restic.back_up(folder, arguments["host"], arguments["tags"], wanted.name)
+        seen.packed.seconds = time.monotonic() - began
+        seen.changed = _changed(at, wanted.name, since)
+    seen.hold.close()
     seen.snapshot = made.snapshot
     if made.unread:
         seen.warnings.append(f"restic could not read these, and they are not in the snapshot: {', '.join(made.unread)}")

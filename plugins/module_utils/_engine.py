@@ -41,7 +41,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._usage import (
     service_uses,
     uses,
 )
-from ansible_collections.voltainer.volumes.plugins.module_utils._volume import LOCAL, Volume
+from ansible_collections.voltainer.volumes.plugins.module_utils._volume import HELPER, LOCAL, Volume
 
 # Create and Mount of a driver may take 2 minutes, other driver calls 1 minute (20.10 to 28.5), registries as long.
 SLOW_CALL_SECONDS = 180
@@ -212,6 +212,7 @@ class Engine:
         containers = self._ask(
             f"Cannot look for the containers that use {of}", Request("GET", "/containers/json", query)
         )
+        containers = [one for one in containers if not _is_abandoned(one)]
         found = Users(uses(containers), self._service_uses(f"Cannot look for the services that use {of}"))
         # The engine's own filter also matches mount paths.
         return found.of(volume) if volume else found
@@ -361,3 +362,14 @@ def _names_driver(why: str) -> bool:
     # 28.5). One whose plugin is gone: "error while checking if volume "x" exists in driver "p": error looking up volume
     # plugin p: plugin "p" not found".
     return "looking up volume plugin" in why or "exists in driver" in why
+
+
+def _is_abandoned(container: Mapping[str, Any]) -> bool:
+    """Whether it is a helper container of a task that was killed: whoever it is in the way of, removes it."""
+    label = (container.get("Labels") or {}).get(HELPER)
+    if label is None:
+        return False
+    # Few tasks meet one.
+    from ansible_collections.voltainer.volumes.plugins.module_utils._holder import has_ended  # noqa: PLC0415
+
+    return has_ended(label)

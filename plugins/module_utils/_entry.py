@@ -93,6 +93,7 @@ class Keeper:
         self.keeps = keeps
         # Hard links to symbolic links that are left out are left out as well: only paths of such are remembered.
         self._left_out: set[bytes] | None = None if keeps.symlinks else set()
+        self._all = keeps == Keeps()
 
     def kept(self, entry: Entry) -> Entry | None:
         """Return the entry with all that does not count emptied, or None where it does not count at all.
@@ -100,6 +101,9 @@ class Keeper:
         Raises ValueError for a "link" where links are not kept: what it is a name of is not known here.
         """
         kind = entry.kind
+        if self._all and kind == "file" and entry.path:
+            # Most entries of most trees.
+            return entry
         if kind == "link":
             if not self.keeps.links:
                 raise ValueError(f"{shown(entry.path)}: read with links=False where hard links are not kept")

@@ -182,6 +182,7 @@ class _Run:
         self._content = content
         self._stack = ExitStack()
         self._at: Reach | None = None
+        self._brought = False
         self._steps: Mapping[str, Callable[[Step], None]] = {
             "quiesce": self._quiesce,
             "resume": self._resume,
@@ -235,6 +236,9 @@ class _Run:
     def _quiesce(self, _step: Step) -> None:
         # One step for each who is brought to rest, and one call for all of them.
         if self._to_rest and self._to_rest.rest:
+            if not self._brought:
+                # Held before anybody rests, so that they rest no longer than it takes to read.
+                self._helper(self._fill.staging if self._fill.staged else self._fill.target)
             calm = quiesced(self._to_rest.engine, self._to_rest.rest, timeout=self._to_rest.timeout)
             self.resting = self._at_rest.enter_context(calm)
             self._to_rest = None
@@ -254,6 +258,7 @@ class _Run:
             )
         if self._fill.way == "direct":
             at.guard(volume, self._fill.nonce)
+        self._brought = True
         self._content.bring(at, volume, update=self._fill.way == "update")
 
     def _verify(self, step: Step) -> None:

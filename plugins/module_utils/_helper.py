@@ -33,6 +33,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._helper_engine i
     HelperEngine,
     HelperMount,
 )
+from ansible_collections.voltainer.volumes.plugins.module_utils._holder import has_ended
 from ansible_collections.voltainer.volumes.plugins.module_utils._probe import FULL, probe
 from ansible_collections.voltainer.volumes.plugins.module_utils._program import SETPRIV, Program, start
 from ansible_collections.voltainer.volumes.plugins.module_utils._tar import (
@@ -238,6 +239,7 @@ def held(engine: HelperEngine, mounts: tuple[HelperMount, ...], *, powers: bool)
 
     Raises RefusedError where a volume is not there, or not any more: the engine makes an empty one in its place.
     """
+    sweep(engine)
     before = [_identity(engine, mount.volume) for mount in mounts]
     container = created(engine, mounts, _HOLD, powers=powers)
     try:
@@ -288,6 +290,16 @@ def created(engine: HelperEngine, mounts: tuple[HelperMount, ...], command: list
     raise RefusedError(
         "Cannot make a helper container", "its image is removed as soon as it is made", "Run the task again"
     )
+
+
+def sweep(engine: HelperEngine) -> None:
+    """Remove the helper containers of processes that have ended.
+
+    One that was not started yet the engine does not remove, and with any other it takes its time.
+    """
+    for container, label in engine.helpers():
+        if has_ended(label):
+            let_go(engine, container)
 
 
 def let_go(engine: HelperEngine, container: str) -> None:

@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import io
+import json
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -16,6 +17,7 @@ from typing import Any
 from ansible_collections.voltainer.volumes.plugins.module_utils._container_engine import ContainerEngine
 from ansible_collections.voltainer.volumes.plugins.module_utils._engine import told
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import EngineError
+from ansible_collections.voltainer.volumes.plugins.module_utils._holder import as_label
 from ansible_collections.voltainer.volumes.plugins.module_utils._transport import Attached, Request
 from ansible_collections.voltainer.volumes.plugins.module_utils._volume import HELPER
 
@@ -74,6 +76,12 @@ class HelperEngine(ContainerEngine):
             ]
         )
 
+    def helpers(self) -> tuple[tuple[str, str], ...]:
+        """Return the IDs of all helper containers, each with its label, which says whose it is."""
+        query = {"all": 1, "filters": json.dumps({"label": [HELPER]})}
+        listed = self._ask("Cannot list the helper containers", Request("GET", "/containers/json", query))
+        return tuple((str(one["Id"]), str((one.get("Labels") or {}).get(HELPER))) for one in listed or ())
+
     def start_helper(self, container: str) -> None:
         """Start a container, whose volumes are mounted then."""
         what = "Cannot start the helper container"
@@ -90,11 +98,20 @@ class HelperEngine(ContainerEngine):
             raise
         return found
 
-    def wait_removed(self, container: str) -> int:
-        """Wait until a container has ended and is gone, and return its exit code. To be called before it ends."""
+    def wait_removed(self, container: str, waiting: Callable[[], None]) -> int:
+        """Wait until a container has ended and is gone, and return its exit code.
+
+        `waiting` is called when the engine has begun to wait: the container must not be started before.
+        """
         what = f"Cannot wait for the container '{container[:12]}'"
         request = Request("POST", f"/containers/{container}/wait", {"condition": "removed"})
-        return int(self._ask(what, request, seconds=_LONGEST_SECONDS)["StatusCode"])
+        with (
+            told(what, _LONGEST_SECONDS),
+            closing(self._transport.stream(request, _LONGEST_SECONDS, waiting)) as events,
+        ):
+            for event in events:
+                return int(event["StatusCode"])
+        raise EngineError(what, "the engine did not say how it ended", "Look at the engine's log")
 
     def attach(self, container: str, *, output: bool) -> Attached:
         """Return the input of a container, and where asked for its output and errors, too."""
@@ -122,7 +139,7 @@ def _helper(mounts: tuple[HelperMount, ...], command: list[str], powers: bool) -
         "Cmd": command,
         "Env": ["PATH=/usr/bin:/usr/sbin", "LC_ALL=C"],
         "User": "0:0",
-        "Labels": {HELPER: "true"},
+        "Labels": {HELPER: as_label()},
         # The engine closes the input when the connection of this process breaks, however that ends: then the container
         # ends, too, and is removed with its hold on the volumes.
         "OpenStdin": True,

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+from dataclasses import asdict
 
 from ansible_collections.voltainer.volumes.plugins.module_utils._quiesce import Holder
 
@@ -31,6 +33,20 @@ def this_process(*, holds: bool = False) -> Holder:
         started=_started(pid),
         holds=holds,
     )
+
+
+def as_label() -> str:
+    """Return who this process is, as a label can hold it."""
+    return json.dumps(asdict(this_process()), sort_keys=True)
+
+
+def has_ended(label: str) -> bool:
+    """Whether the process that wrote this down with `as_label` has ended for sure. The label may be anybody's."""
+    try:
+        holder = Holder(**json.loads(label))
+    except (ValueError, TypeError, RecursionError):
+        return False
+    return isinstance(holder.pid, int) and lives(holder) is False
 
 
 def lives(holder: Holder) -> bool | None:

@@ -218,6 +218,7 @@ class Remote:
             stack.callback(attached.close)
             waiting = _Waiting(engine, container)
             waiting.start()
+            waiting.wait_for_engine()
             engine.start_helper(container)
             output = Output(attached, what, engine.timeout)
             broken: BaseException | None = None
@@ -245,12 +246,19 @@ class _Waiting(threading.Thread):
         self._container = container
         self._code: int | None = None
         self._error: VolumesError | None = None
+        self._began = threading.Event()
 
     def run(self) -> None:
         try:
-            self._code = self._engine.wait_removed(self._container)
+            self._code = self._engine.wait_removed(self._container, self._began.set)
         except VolumesError as exc:
             self._error = exc
+        finally:
+            self._began.set()
+
+    def wait_for_engine(self) -> None:
+        """Wait until the engine waits: a program may end sooner than a request takes to arrive."""
+        self._began.wait(self._engine.timeout)
 
     def code(self) -> int:
         self.join()

@@ -9,6 +9,7 @@ import itertools
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
@@ -95,7 +96,10 @@ def restore(engine: DataEngine, wanted: RestoreWanted, check_mode: bool) -> Outc
 
 @dataclass
 class BackupContent:
-    """What a volume is filled with by a restore. `digest` is that of what is filled in, None where nobody knows it."""
+    """What a volume is filled with by a restore, and how many `seconds` that took.
+
+    `digest` is that of what is filled in, None where nobody knows it.
+    """
 
     source: Source
     digest: str | None = None
@@ -103,6 +107,7 @@ class BackupContent:
     files: int | None = None
     verify: bool = True
     warnings: list[str] = field(default_factory=list)
+    seconds: float = 0.0
 
     @property
     def sources(self) -> Mapping[str, bool]:
@@ -149,6 +154,7 @@ class ArchiveContent(BackupContent):
         if self.facts is None:
             raise RefusedError("Cannot unpack the archive", "there is none", "Report this")
         self.progress.phase(target, "restore", self.content_bytes)
+        began = time.monotonic()
         unpack(
             at,
             target,
@@ -157,6 +163,7 @@ class ArchiveContent(BackupContent):
             identity_file=self.identity_file,
             prefix=os.fsencode(self.inside.prefix),
         )
+        self.seconds = time.monotonic() - began
         self.progress.finish()
 
 
@@ -184,6 +191,7 @@ class SnapshotContent(BackupContent):
         folder = self.restic.folder_of(at, volume, target)
         # Beside the volume's own folder: what restic makes has that folder in it, with its owner and mode.
         beside = os.path.join(os.path.dirname(folder), f"restic-{secrets.token_hex(6)}")
+        began = time.monotonic()
         os.mkdir(beside, 0o700)
         try:
             self.restic.restore(self.snapshot.id, beside, verify=self.verify)
@@ -195,6 +203,7 @@ class SnapshotContent(BackupContent):
                     "Look at what 'restic ls' prints for it",
                 )
             _put(there[0], folder)
+            self.seconds = time.monotonic() - began
         finally:
             shutil.rmtree(beside, ignore_errors=True)
 
@@ -324,7 +333,7 @@ def _observe(
         if isinstance(at, Helper):
             folder = at.open(wanted.name)
             # Its root is an entry, too.
-            found = replace(found, entries=measure(folder).entries - 1)
+            found = replace(found, entries=measure(folder, xattrs=False).entries - 1)
         if content.digest is not None and at.keeps(wanted.name, may_write=False) == Keeps():
             found = replace(found, content_digest=content_digest(at, wanted.name).hexdigest())
     return found, rest
@@ -365,6 +374,7 @@ def _outcome(
         "content_bytes": content.content_bytes,
         "files": content.files,
         "previous": previous.previous if previous and previous.keep else None,
+        "seconds_unpacking": round(content.seconds, 3),
         "seconds_quiesced": round(resting.seconds, 3),
         "volume": masked_inspect(volume, wanted.secret_options) if volume else None,
     }

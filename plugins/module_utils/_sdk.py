@@ -11,7 +11,7 @@ from __future__ import annotations
 import socket
 import traceback
 import warnings
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from http import HTTPStatus
 from typing import Any
@@ -123,9 +123,13 @@ class SdkTransport:
                 return answer.content
             return answer.json() if answer.content else None
 
-    def stream(self, request: Request, seconds: float) -> Generator[dict[str, Any], None, None]:
+    def stream(
+        self, request: Request, seconds: float, begun: Callable[[], None] | None = None
+    ) -> Generator[dict[str, Any], None, None]:
         """See Transport."""
         with self._answer(request, seconds) as answer:
+            if begun:
+                begun()
             # Past requests, which tells of a silence in a stream as of a connection that broke (2.28 to 2.34).
             yield from objects(answer.raw.stream(None, decode_content=True))
 

@@ -10,6 +10,7 @@ other options write of them (SCHILY.acl) has names of users, is not unpacked by 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
@@ -86,6 +87,11 @@ _KINDS: dict[bytes, Kind] = {
     b"D": "directory",
     b"6": "fifo",
 }
+# Kinds that have no target and no effect; the path of the root is empty.
+_HARMLESS = frozenset({"file", "directory"})
+_SUSPECT = frozenset({b"", b"/"})
+# A component that is "." or empty.
+_UNCLEAN = re.compile(rb"(?:^|/)\.?(?:/|\Z)")
 _XATTR = b"SCHILY.xattr."
 _SPARSE = b"GNU.sparse."
 
@@ -136,6 +142,9 @@ def dangers(entry: Entry) -> str | None:
     Symbolic links are followed by their text only: whoever unpacks must not write through links of the archive.
     """
     path, target = entry.path, entry.target
+    if entry.kind in _HARMLESS and b".." not in path and b"\0" not in path and path[:1] not in _SUSPECT:
+        # Most entries of most archives.
+        return None
     climbs = b".." in target.split(b"/")
     reasons = (
         (b"\0" in path + target, "a name has a NUL in it"),
@@ -429,6 +438,9 @@ class _Archive:
 
 def _clean(path: bytes) -> bytes:
     """Return the path without "." and empty components. One that is absolute, or climbs, stays so."""
+    rest = path[2:] if path.startswith(b"./") else path
+    if rest and not _UNCLEAN.search(rest):
+        return rest
     parts = [part for part in path.split(b"/") if part and part != b"."]
     clean = b"/".join(parts)
     return b"/" + clean if path.startswith(b"/") else clean

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from struct import Struct
 from typing import NamedTuple
 
@@ -153,6 +154,8 @@ def check_pieces(pieces: list[tuple[int, int]], size: int, stored: int) -> None:
         raise FormatError("the pieces of a sparse file do not fit its size")
 
 
+# Modes, owners and times repeat.
+@lru_cache(maxsize=1024)
 def _number(field: bytes) -> int:
     """Return a number of a header: octal digits, or where the first bit is set, the bytes themselves."""
     if field[0] & _SIGN:

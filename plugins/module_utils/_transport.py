@@ -11,7 +11,7 @@ import io
 import json
 import socket
 import threading
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -81,10 +81,12 @@ class Transport(Protocol):
         Raises AnswerError, SilenceError, BrokenError.
         """
 
-    def stream(self, request: Request, seconds: float) -> Generator[dict[str, Any], None, None]:
+    def stream(
+        self, request: Request, seconds: float, begun: Callable[[], None] | None = None
+    ) -> Generator[dict[str, Any], None, None]:
         """Yield the JSON objects of an answer as they arrive, with `seconds` for each. Raises what `ask` does.
 
-        Whoever does not read it to its end must close it.
+        `begun` is called when the engine has begun to answer. Whoever does not read it to its end must close it.
         """
 
     def attach(self, container: str, query: Mapping[str, Any], seconds: float) -> Attached:
@@ -125,9 +127,13 @@ class SocketTransport:
             return answer
         return json.loads(answer) if answer else None
 
-    def stream(self, request: Request, seconds: float) -> Generator[dict[str, Any], None, None]:
+    def stream(
+        self, request: Request, seconds: float, begun: Callable[[], None] | None = None
+    ) -> Generator[dict[str, Any], None, None]:
         """See Transport."""
         with self._answer(request, seconds) as response:
+            if begun:
+                begun()
             yield from objects(iter(lambda: response.read1(_PIECE), b""))
 
     def attach(self, container: str, query: Mapping[str, Any], seconds: float) -> Attached:

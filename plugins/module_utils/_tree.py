@@ -25,7 +25,6 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._descent import 
     Problem,
     Step,
     Walk,
-    open_file,
     unreadable,
 )
 from ansible_collections.voltainer.volumes.plugins.module_utils._entry import (
@@ -46,6 +45,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._tree_read impor
     LINKABLE,
     NO_XATTRS,
     Links,
+    Opened,
     Reader,
     next_data,
 )
@@ -74,7 +74,7 @@ class Measured(NamedTuple):
     special: int = 0
     # Further names of files and symbolic links.
     links: int = 0
-    # Whether there are any; None if the file system knows none.
+    # Whether there are any; None if the file system knows none, or nobody looked.
     xattrs: bool | None = None
     # Files that take less than their size.
     sparse: int = 0
@@ -114,9 +114,12 @@ def changed_since(fd: int, since_ns: int) -> Iterator[bytes]:
             yield path
 
 
-def measure(fd: int) -> Measured:
-    """Return how much is in the folder, by looking at the status of each entry."""
-    measuring = _Measuring(Walk(fd))
+def measure(fd: int, *, xattrs: bool = True) -> Measured:
+    """Return how much is in the folder, by looking at the status of each entry.
+
+    To look for `xattrs` takes as long as all else, where there are none.
+    """
+    measuring = _Measuring(Walk(fd), xattrs=xattrs)
     for step in measuring.reader.walk:
         measuring.add(step)
     return measuring.result()
@@ -125,8 +128,9 @@ def measure(fd: int) -> Measured:
 class _Measuring:
     """The counts while they grow."""
 
-    def __init__(self, walk: Walk) -> None:
+    def __init__(self, walk: Walk, *, xattrs: bool) -> None:
         self.reader = Reader(walk, content=False, links=True)
+        self._looks = xattrs
         self._links = Links()
         self._counts = dict.fromkeys(("entries", "files", "bytes", "allocated", "symlinks", "devices", "links"), 0)
         self._counts.update(special=0, sparse=0, sockets_count=0, longest_name=0, longest_path=0)
@@ -150,7 +154,7 @@ class _Measuring:
             return
         counts["allocated"] += status.st_blocks * BLOCK
         self._kind(kind, status)
-        if not self._xattrs:
+        if self._looks and not self._xattrs:
             self._look_for_xattrs(step)
 
     def _kind(self, kind: Kind, status: os.stat_result) -> None:
@@ -211,25 +215,29 @@ class _Side:
 
     def __init__(self, fd: int, keeps: Keeps) -> None:
         self.walk = Walk(fd)
-        self._reader = Reader(self.walk, content=False, links=keeps.links, xattrs=keeps.xattrs)
+        self.reader = Reader(self.walk, content=False, links=keeps.links, xattrs=keeps.xattrs, opens=True)
         self._steps = iter(self.walk)
         self._keeper = Keeper(keeps)
 
     def next(self) -> Entry | None:
         """Return the next entry that counts, None after the last one."""
         for step in self._steps:
-            entry = self._reader.entry(step)
+            entry = self.reader.entry(step)
             kept = None if entry is None else self._keeper.kept(entry)
             if kept is not None:
                 return kept
         return None
 
-    def open(self, path: bytes) -> int:
-        """Open the file at which the side is."""
-        return open_file(path.rsplit(b"/", 1)[-1], self.walk.descent.fd, path)[0]
-
 
 def _find(sides: tuple[_Side, _Side], on_bytes: Callable[[int], None] | None) -> Iterator[Difference]:
+    try:
+        yield from _differing(sides, on_bytes)
+    finally:
+        for side in sides:
+            side.reader.close()
+
+
+def _differing(sides: tuple[_Side, _Side], on_bytes: Callable[[int], None] | None) -> Iterator[Difference]:
     missing = None
     for first, second in _pairs(*sides):
         path = (first or second or _NOTHING).path
@@ -239,7 +247,7 @@ def _find(sides: tuple[_Side, _Side], on_bytes: Callable[[int], None] | None) ->
         if first is None or second is None:
             what = f"is missing in the {'first' if first is None else 'second'}"
         else:
-            what = _differences(first, second) or _content_differs(sides, first, second, on_bytes)
+            what = _differences(first, second) or _content_differs(sides, first, on_bytes)
         if what:
             yield Difference(path, what)
             alone = first is None or second is None or first.kind != second.kind
@@ -296,37 +304,26 @@ def _time_shown(ns: int) -> str:
     return f"{seconds}.{rest:09d}"
 
 
-def _content_differs(
-    sides: tuple[_Side, _Side], first: Entry, second: Entry, on_bytes: Callable[[int], None] | None
-) -> str:
-    if first.kind != "file" or not first.size:
+def _content_differs(sides: tuple[_Side, _Side], first: Entry, on_bytes: Callable[[int], None] | None) -> str:
+    one, two = (side.reader.opened for side in sides)
+    if one is None or two is None:
         return ""
     try:
-        one = sides[0].open(first.path)
-        try:
-            two = sides[1].open(second.path)
-            try:
-                return "" if _same_content(one, two, first.size, on_bytes) else "content"
-            finally:
-                os.close(two)
-        finally:
-            os.close(one)
-    except GoneError:
-        return "vanished while it was compared"
+        return "" if _same_content(one, two, on_bytes) else "content"
     except OSError as exc:
         raise unreadable(first.path, exc) from exc
 
 
-def _same_content(one: int, two: int, size: int, on_bytes: Callable[[int], None] | None) -> bool:
+def _same_content(one: Opened, two: Opened, on_bytes: Callable[[int], None] | None) -> bool:
     """Compare from where either has data to where either has again: what both have as holes is not read."""
-    position = 0
-    sparse = any(os.fstat(fd).st_blocks * BLOCK < size for fd in (one, two))
+    position, size = 0, one[1].st_size
+    sparse = any(status.st_blocks * BLOCK < size for _fd, status in (one, two))
     while position < size:
         if sparse:
-            position = min(next_data(one, position, size), next_data(two, position, size))
+            position = min(next_data(one[0], position, size), next_data(two[0], position, size))
         length = min(CHUNK, size - position)
-        data = os.pread(one, length, position)
-        if data != os.pread(two, length, position):
+        data = os.pread(one[0], length, position)
+        if data != os.pread(two[0], length, position):
             return False
         if not data:
             # Both end before their size: they were cut off meanwhile, in the same way.

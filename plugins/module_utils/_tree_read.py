@@ -34,21 +34,30 @@ KINDS: dict[int, Kind] = {
 }
 LINKABLE = frozenset({"file", "symlink"})
 NO_XATTRS = frozenset({errno.ENOTSUP, errno.ENOSYS})
+# An open file, and its status.
+Opened = tuple[int, os.stat_result]
 
 
 class Reader:
-    """Makes entries of the steps of a walk, each while the walk stands at it."""
+    """Makes entries of the steps of a walk, each while the walk stands at it.
 
-    def __init__(
+    With `content`, files are read. With `opens`, a file is open as `opened` from its entry to the next one, or until
+    `close`.
+    """
+
+    def __init__(  # noqa: PLR0913 - options by name
         self,
         walk: Walk,
         *,
         content: bool,
         links: bool = True,
         xattrs: bool = True,
+        opens: bool = False,
         on_bytes: Callable[[int], None] | None = None,
     ) -> None:
         self.walk = walk
+        self.opened: Opened | None = None
+        self._opens = opens
         self._content = content
         self._links = Links() if links else None
         self._on_bytes = on_bytes
@@ -61,11 +70,15 @@ class Reader:
         """Return the entry, or None if it has vanished."""
         path, name, status = step
         kind = KINDS[stat.S_IFMT(status.st_mode)]
+        if self.opened is not None:
+            self.close()
         if self._links is not None and status.st_nlink > 1 and kind in LINKABLE:
             first = self._links.first(step)
             if first is not None:
                 return Entry(path, "link", target=first)
         try:
+            if kind == "file" and self._opens:
+                return self._open(path, name)
             if kind == "file" and self._content:
                 return self._file(path, name)
             target = os.readlink(name, dir_fd=self.walk.descent.fd) if kind == "symlink" else b""
@@ -88,6 +101,17 @@ class Reader:
             self.walk.missed(step.path, exc)
             return None
         return None if step.status.st_dev in self._without_xattrs else found
+
+    def close(self) -> None:
+        """Close the file that is open."""
+        if self.opened is not None:
+            os.close(self.opened[0])
+            self.opened = None
+
+    def _open(self, path: bytes, name: bytes) -> Entry:
+        fd, status = self.opened = open_file(name, self.walk.descent.fd, path)
+        # Of the open file, which is asked faster than by a path.
+        return _entry(path, status, self._xattrs_of(fd, status.st_dev))
 
     def _file(self, path: bytes, name: bytes) -> Entry:
         fd, status = open_file(name, self.walk.descent.fd, path)

@@ -41,7 +41,22 @@ def remove_volume(engine: Engine, name: str) -> None:
     try:
         engine.remove_volume(name)
     except EngineError as exc:
-        users = engine.users(name) if exc.status == HTTPStatus.CONFLICT else None
-        if not users:
+        if exc.status != HTTPStatus.CONFLICT:
             raise
-        raise in_use("remove", name, users) from exc
+        users = engine.users(name)
+        if users:
+            raise in_use("remove", name, users) from exc
+        # Nobody that lives uses it: a killed task held it, or the engine is about to find out that it ended.
+        _sweep(engine)
+        engine.remove_volume(name)
+
+
+def _sweep(engine: Engine) -> None:
+    """Remove what killed tasks hold volumes with."""
+    # Few tasks meet one.
+    from ansible_collections.voltainer.volumes.plugins.module_utils._helper import sweep  # noqa: PLC0415
+    from ansible_collections.voltainer.volumes.plugins.module_utils._helper_engine import (  # noqa: PLC0415
+        HelperEngine,
+    )
+
+    sweep(HelperEngine(engine.transport))

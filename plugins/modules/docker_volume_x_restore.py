@@ -289,6 +289,14 @@ previous:
   returned: success
   type: str
   sample: pgdata.before-20260131T235959Z
+seconds_unpacking:
+  description:
+    - How many seconds it took to unpack the backup, without reading it before and comparing after; 0 where nothing was
+      unpacked.
+    - Restic compares what it restores meanwhile, where O(verify=true).
+  returned: success
+  type: float
+  sample: 4.2
 seconds_quiesced:
   description: How many seconds the users of the volume rested; 0 where nobody did.
   returned: success

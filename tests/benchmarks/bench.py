@@ -17,11 +17,13 @@ import sys
 import time
 from typing import Any
 
+import data
 import labhost
 import measures
 import peer
 
 RESULTS = labhost.WORK / "results.json"
+ALL = {**measures.ALL, "data": data.data}
 BUILT = labhost.ROOT / "build" / "collections"
 
 
@@ -33,7 +35,7 @@ def measure(host: labhost.LabHost, names: list[str]) -> tuple[list[measures.Figu
         print(f"measuring: {name} ... ", end="", flush=True)
         start = time.monotonic()
         try:
-            figures += measures.ALL[name](host)
+            figures += ALL[name](host)
             print(f"{time.monotonic() - start:.0f} s")
         except labhost.BenchError as exc:
             errors[name] = str(exc)
@@ -67,17 +69,17 @@ def write(figures: list[measures.Figure], errors: dict[str, str], versions: dict
 def main() -> int:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("name", nargs="*", help=f"what to measure: {', '.join(measures.ALL)} (default: all)")
+    parser.add_argument("name", nargs="*", help=f"what to measure: {', '.join(ALL)} (default: all)")
     parser.add_argument("--keep", action="store_true", help="leave the lab up")
     options = parser.parse_args()
-    unknown = [name for name in options.name if name not in measures.ALL]
+    unknown = [name for name in options.name if name not in ALL]
     if unknown:
-        parser.error(f"unknown: {', '.join(unknown)}. There is: {', '.join(measures.ALL)}")
+        parser.error(f"unknown: {', '.join(unknown)}. There is: {', '.join(ALL)}")
     collections = [BUILT, peer.fetch()]
     with labhost.lab(keep=options.keep):
         host = labhost.LabHost(collections)
         versions = json.loads(host.engine("engine"))
-        figures, errors = measure(host, options.name or list(measures.ALL))
+        figures, errors = measure(host, options.name or list(ALL))
     write(figures, errors, versions)
     for name, text in errors.items():
         print(f"\n{name}: {text}", file=sys.stderr)

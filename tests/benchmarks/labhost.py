@@ -12,7 +12,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,19 +35,21 @@ class BenchError(Exception):
 
 @dataclass(frozen=True)
 class TaskTime:
-    """How long a task took, seen from Ansible."""
+    """How long a task took, seen from Ansible; `told` has what it says of that itself, by the keys of its result."""
 
     name: str
     seconds: float
     changed: bool
+    told: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class ModuleRun:
-    """What the process of a module took on the host."""
+    """What the process of a module took on the host; `own_peak_kib` is without the programs that it started."""
 
     seconds: float
     peak_kib: int
+    own_peak_kib: int
 
 
 def _lab(*arguments: str) -> None:
@@ -128,17 +130,21 @@ class LabHost:
         if result.returncode:
             raise BenchError(f"{playbook}: exit code {result.returncode}\n{result.stdout}{result.stderr}")
         lines = [json.loads(line) for line in times.read_text().splitlines()]
-        return [TaskTime(line["task"], line["seconds"], line["changed"]) for line in lines[1:]]
+        return [TaskTime(line["task"], line["seconds"], line["changed"], line["told"]) for line in lines[1:]]
 
     def play_measured(self, name: str, tasks: Sequence[Task], **variables: Any) -> list[ModuleRun]:
         """Run tasks without loops in one play, and return what the process of each module took on the host."""
+        return [run for _time, run in self.play_in_full(name, tasks, **variables)]
+
+    def play_in_full(self, name: str, tasks: Sequence[Task], **variables: Any) -> list[tuple[TaskTime, ModuleRun]]:
+        """Run tasks without loops in one play, and return for each what `play` and what `play_measured` do."""
         log = f"{MEASURING_PYTHON}.jsonl"
         self.run(f"rm -f {log}")
-        self.play(name, tasks, ansible_python_interpreter=MEASURING_PYTHON, **variables)
+        times = self.play(name, tasks, ansible_python_interpreter=MEASURING_PYTHON, **variables)
         runs = [json.loads(line) for line in self.run(f"cat {log}").splitlines()]
         if len(runs) != len(tasks) + 1:
             raise BenchError(f"{name}: {len(tasks) + 1} modules were run, and {len(runs)} were measured")
-        return [ModuleRun(run["seconds"], run["peak_kib"]) for run in runs[1:]]
+        return [(time, ModuleRun(**run)) for time, run in zip(times, runs[1:], strict=True)]
 
     def _environment(self, times: Path) -> dict[str, str]:
         return {

@@ -1,7 +1,10 @@
 # Copyright (c) 2026, The voltainer.volumes developers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A callback plugin that writes how long each task took: one line of JSON each, into the file that TASK_TIMES names."""
+"""A callback plugin that writes how long each task took: one line of JSON each, into the file that TASK_TIMES names.
+
+What the task itself tells of its time goes with it: all keys of its result that begin with "seconds_".
+"""
 
 from __future__ import annotations
 
@@ -43,5 +46,6 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core carrie
         """Write down what was counted."""
         seconds = time.perf_counter() - self._start
         line = {"task": result.task.get_name(), "seconds": seconds, "changed": result.is_changed()}
+        line["told"] = {key: value for key, value in result.result.items() if key.startswith("seconds_")}
         with self._file.open("a") as stream:
             stream.write(json.dumps(line) + "\n")

@@ -3,10 +3,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Kill the modules for a volume's data at every step, run the same task again, and look whether all is there and right.
 
-    kill_data.py all MOMENT [CASE]...    kill before or after each step (or in the middle of each program)
+    kill_data.py all MOMENT [CASE]...    kill before or after each step (or in the middle of programs), go on
     kill_data.py kill STATE CASE         kill after each step, and write down what was begun
     kill_data.py finish STATE            run the same tasks again, for example after a restart of the engine
     kill_data.py at WORDS MODULE OPTIONS run a module with options in JSON, killed after the step that begins with WORDS
+
+With KILL_EVERY=2 in the environment, every second step is one to be killed at, beginning with the first. What the next
+task finds after a step, it also finds before the next one: of two hosts, one kills before steps, and one after them.
 
 Prints JSON: the steps of each case, how many runs were killed, and the failures, each with what was found.
 """
@@ -18,6 +21,7 @@ import functools
 import hashlib
 import json
 import os
+import re
 import shutil
 import stat
 import sys
@@ -45,6 +49,7 @@ PREFIX = "killed-"
 ROOT = Path("/var/lib/docker/volumes")
 ARCHIVES = Path("/srv/data/killed")
 IMAGE = os.environ["LAB_IMAGE"]
+EVERY = int(os.environ.get("KILL_EVERY", "1"))
 ARRAY = {"driver": "pure", "driver_options": {"size": "8MB"}}
 ARRAY_BIG = {"driver": "pure", "driver_options": {"size": "256MB"}}
 LABELS = {"team": "billing"}
@@ -69,10 +74,10 @@ def create(name: str, *, array: bool = False, big: bool = False) -> None:
     do("POST", "/volumes/create", body)
 
 
-def volumes(prefix: str = PREFIX) -> dict[str, dict[str, Any]]:
-    """Return what the engine says of the volumes whose names begin so."""
+def volumes(name: str) -> dict[str, dict[str, Any]]:
+    """Return what the engine says of the volume, and of those that are named after it."""
     found = do("GET", "/volumes")["Volumes"] or []
-    return {one["Name"]: one for one in found if one["Name"].startswith(prefix)}
+    return {one["Name"]: one for one in found if re.match(rf"{re.escape(name)}(?![0-9])", one["Name"])}
 
 
 def container(name: str, volume: str, command: list[str]) -> str:
@@ -246,6 +251,9 @@ class Case:
                 raise FoundError("the marks say that the content is complete, and it is nowhere")
             return
         begun = f"{self.name}.voltainer-fill" in known
+        if begun and self.options.get("on_existing") == "sync":
+            # In place: it is neither as before nor as after, and the source is not touched.
+            return
         if self.exists or (self.name in known and not begun):
             now = data_of(self.name)
             if now not in ((self.old,) if begun else (self.old, self.new)):
@@ -483,9 +491,10 @@ def go_on(case: Case) -> None:
 
 def kill_everywhere(kind: str, moment: str, report: Report) -> Iterator[tuple[str, Case]]:
     """Yield the case once for each step at which it was killed, until a run reaches its end."""
-    number = 0
+    every = 1 if moment == MIDDLE else EVERY
+    number = 1 - every
     while True:
-        number += 1
+        number += every
         steps = report.steps.get(kind, [])
         if moment == MIDDLE and number <= len(steps) and not steps[number - 1].startswith("start "):
             continue

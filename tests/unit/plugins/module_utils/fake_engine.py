@@ -358,6 +358,9 @@ class FakeEngine:
         self.containers.append({**made, "Mounts": uses, "Labels": {HELPER: "true"}})
         return made["Id"]
 
+    def helpers(self):
+        return tuple((one["Id"], one["Labels"][HELPER]) for one in self.containers if HELPER in one.get("Labels", {}))
+
     def attach(self, container, *, output):
         return Attached()
 

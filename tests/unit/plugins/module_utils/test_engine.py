@@ -13,7 +13,7 @@ from urllib.parse import unquote
 import docker
 import pytest
 import requests
-from ansible_collections.voltainer.volumes.plugins.module_utils import _engine, _sdk
+from ansible_collections.voltainer.volumes.plugins.module_utils import _engine, _holder, _sdk
 from ansible_collections.voltainer.volumes.plugins.module_utils._engine import Node, connect
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import (
     DriverUnavailableError,
@@ -22,6 +22,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._errors import (
     InvalidInputError,
 )
 from ansible_collections.voltainer.volumes.plugins.module_utils._transport import BrokenError
+from ansible_collections.voltainer.volumes.plugins.module_utils._volume import HELPER
 
 from .engine_server import VOLUME, connection, message, serving
 from .fake_engine import container, plugin_inspect, service
@@ -139,6 +140,16 @@ def test_the_volume_filter_of_the_engine_also_matches_paths(engine):
     assert "all=1" in server.requests[0]
     assert "volume" in server.requests[0]
     assert server.requests[1] == "GET /services?status=true"
+
+
+def test_what_a_killed_task_holds_a_volume_with_is_no_user(engine, monkeypatch):
+    monkeypatch.setattr(_holder, "has_ended", lambda label: label == "ended")
+    answer = [
+        {**container(name, "reports"), "Labels": {HELPER: name} if name != "db" else None}
+        for name in ("db", "ended", "at work")
+    ]
+    made, _server = engine({"GET /containers/json": (200, answer), "GET /services": NO_MANAGER})
+    assert [use.container for use in made.users("reports").containers] == ["db", "at work"]
 
 
 @pytest.mark.parametrize(

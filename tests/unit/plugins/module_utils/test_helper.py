@@ -16,8 +16,15 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._errors import (
     EngineUnreachableError,
     RefusedError,
 )
-from ansible_collections.voltainer.volumes.plugins.module_utils._helper import held, helper, mounts_of, why_not_here
+from ansible_collections.voltainer.volumes.plugins.module_utils._helper import (
+    held,
+    helper,
+    mounts_of,
+    sweep,
+    why_not_here,
+)
 from ansible_collections.voltainer.volumes.plugins.module_utils._helper_engine import HelperMount
+from ansible_collections.voltainer.volumes.plugins.module_utils._volume import HELPER
 
 from .volumes import FolderEngine
 
@@ -154,3 +161,13 @@ def test_a_process_that_is_not_the_container_s_is_not_gone_into(engine, state, w
     ):
         pass
     assert engine.containers == []
+
+
+def test_what_a_killed_task_left_is_removed_before_the_next_one(engine, monkeypatch):
+    monkeypatch.setattr(_helper, "has_ended", lambda label: label == "ended")
+    for name in ("ended", "at work"):
+        engine.containers.append(
+            {"Id": name, "Names": [name], "State": "created", "Mounts": [], "Labels": {HELPER: name}}
+        )
+    sweep(engine)
+    assert [one["Id"] for one in engine.containers] == ["at work"]

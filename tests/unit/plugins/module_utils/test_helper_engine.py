@@ -12,6 +12,7 @@ import pytest
 from ansible_collections.voltainer.volumes.plugins.module_utils import _engine
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import EngineError, VolumesError
 from ansible_collections.voltainer.volumes.plugins.module_utils._helper_engine import IMAGE, HelperEngine, HelperMount
+from ansible_collections.voltainer.volumes.plugins.module_utils._holder import as_label
 
 from .engine_server import Broken, message
 from .test_container_engine import asked
@@ -82,7 +83,7 @@ def test_the_container_has_the_volumes_and_the_host_s_programs_and_nothing_else(
             "Cmd": ["/usr/bin/cat"],
             "Env": ["PATH=/usr/bin:/usr/sbin", "LC_ALL=C"],
             "User": "0:0",
-            "Labels": {HELPER: "true"},
+            "Labels": {HELPER: as_label()},
             "OpenStdin": True,
             "StdinOnce": True,
             "AttachStdin": True,
@@ -102,6 +103,14 @@ def test_the_container_has_the_volumes_and_the_host_s_programs_and_nothing_else(
             },
         },
     )
+
+
+def test_helper_containers_are_told_with_who_has_them(made):
+    answer = [{"Id": "c1", "Labels": {HELPER: "{}"}}]
+    engine, server = made({"GET /containers/json": (200, answer)})
+    assert engine.helpers() == (("c1", "{}"),)
+    assert "all=1" in server.requests[0]
+    assert HELPER in server.requests[0]
 
 
 def test_a_missing_image_is_told_by_the_status(made):
@@ -126,7 +135,9 @@ def test_a_container_is_started_inspected_and_waited_for(made):
     assert engine.inspect_helper("c2") is None
     with pytest.raises(EngineError, match="Cannot inspect the container 'c3': broken"):
         engine.inspect_helper("c3")
-    assert engine.wait_removed("c1") == 3
+    began = []
+    assert engine.wait_removed("c1", lambda: began.append(True)) == 3
+    assert began == [True]
     assert asked(server, 0) == ("POST /containers/c1/start", {}, None)
     assert asked(server, -1) == ("POST /containers/c1/wait", {"condition": "removed"}, None)
 

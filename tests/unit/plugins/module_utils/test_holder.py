@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 from ansible_collections.voltainer.volumes.plugins.module_utils import _holder
@@ -44,6 +45,24 @@ def test_one_that_ended_does_not_even_before_its_parent_takes_notice(child):
     assert _holder.lives(holder) is False
     child.wait()
     assert _holder.lives(holder) is False
+
+
+def test_a_label_tells_of_one_that_ended(child):
+    assert not _holder.has_ended(_holder.as_label())
+    label = json.dumps(asdict(holder_of(child)))
+    assert not _holder.has_ended(label)
+    child.kill()
+    child.wait()
+    assert _holder.has_ended(label)
+
+
+@pytest.mark.parametrize("label", ["true", "", "[]", "{}", "null", "[" * 100_000, '{"pid": 1}'])
+def test_a_label_of_somebody_else_tells_of_nobody(label):
+    assert not _holder.has_ended(label)
+
+
+def test_a_number_that_is_none_is_not_looked_up():
+    assert not _holder.has_ended(json.dumps({**asdict(_holder.this_process()), "pid": "self/root/etc"}))
 
 
 def test_another_one_of_the_same_number_is_not_the_same(child):

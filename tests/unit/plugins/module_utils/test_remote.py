@@ -132,7 +132,8 @@ class RemoteEngine(FakeEngine):
         self.attachments.append(attached)
         return attached
 
-    def wait_removed(self, container):
+    def wait_removed(self, container, waiting):
+        waiting()
         code = self.codes[container]
         if isinstance(code, Exception):
             raise code

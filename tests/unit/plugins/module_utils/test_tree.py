@@ -570,14 +570,24 @@ def test_holes_are_compared_as_the_zeros_that_they_are(tmp_path):
 
 def test_a_file_that_vanishes_before_its_content_is_compared(folder, tmp_path, monkeypatch):
     copy = copied(folder, tmp_path)
-    real = _tree.open_file
+    real = _tree_read.open_file
 
     def late(name, fd, path):
-        (copy / "file").unlink(missing_ok=True)
+        # It was seen in both folders by then.
+        if os.path.samestat(os.fstat(fd), os.stat(copy)):
+            (copy / "file").unlink(missing_ok=True)
         return real(name, fd, path)
 
-    monkeypatch.setattr(_tree, "open_file", late)
-    assert differences(folder, copy, Keeps(times=False)) == [(b"file", "vanished while it was compared")]
+    monkeypatch.setattr(_tree_read, "open_file", late)
+    assert differences(folder, copy, Keeps(times=False)) == [(b"file", "is missing in the second")]
+
+
+def test_nothing_stays_open_after_a_comparison(folder, tmp_path):
+    copy = copied(folder, tmp_path)
+    (copy / "file").write_bytes(b"other")
+    before = os.listdir("/proc/self/fd")
+    assert differences(folder, copy, Keeps(times=False), limit=1)
+    assert os.listdir("/proc/self/fd") == before
 
 
 def test_content_that_cannot_be_compared_is_named(folder, tmp_path, monkeypatch):
@@ -594,8 +604,9 @@ def test_files_that_are_cut_off_while_they_are_compared(tmp_path):
     (tmp_path / "short").write_bytes(b"123")
     (tmp_path / "long").write_bytes(b"12345")
     with open(tmp_path / "short", "rb") as short, open(tmp_path / "long", "rb") as long:
-        assert _tree._same_content(short.fileno(), short.fileno(), 5, None)
-        assert not _tree._same_content(short.fileno(), long.fileno(), 5, None)
+        before = os.stat(long.fileno())
+        assert _tree._same_content((short.fileno(), before), (short.fileno(), before), None)
+        assert not _tree._same_content((short.fileno(), before), (long.fileno(), before), None)
 
 
 def test_a_folder_is_measured(folder):
@@ -610,6 +621,7 @@ def test_a_folder_is_measured(folder):
         assert measured.xattrs is False
         os.setxattr(folder / "sub.file", "user.a", b"1")
         assert measure(fd).xattrs is True
+        assert measure(fd, xattrs=False).xattrs is None
     kept = [place for place in (folder, *folder.rglob("*")) if not place.is_socket() and place.name != "again"]
     assert measured == _tree.Measured(
         entries=10,

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.voltainer.volumes.plugins.module_utils import _volume_look
+from ansible_collections.voltainer.volumes.plugins.module_utils import _volume_look, _volume_steps
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import (
     DriverUnavailableError,
     EngineError,
@@ -94,13 +94,22 @@ def test_a_task_can_wait_until_the_users_are_gone(monkeypatch, wait, goes, check
 
 
 @pytest.mark.parametrize(("status", "holders"), [(409, []), (500, [container("db", "pgdata")])])
-def test_another_failure_of_a_removal_is_told_as_it_is(status, holders):
+def test_another_failure_of_a_removal_is_told_as_it_is(status, holders, monkeypatch):
+    monkeypatch.setattr(_volume_steps, "_sweep", lambda _engine: None)
     engine = FakeEngine(volumes=[inspect()])
     looks = iter([[], holders])
     engine.users = lambda _name=None: Users(uses(next(looks)))
-    engine.fail["remove_volume"] = EngineError("Cannot remove", "the driver says no", status=status)
+    engine.fail["remove_volume"] = [EngineError("Cannot remove", "the driver says no", status=status)] * 2
     with pytest.raises(EngineError, match="the driver says no"):
         converge_volumes(engine, task(state="absent"), False)
+
+
+def test_a_volume_that_only_a_killed_task_holds_is_removed(monkeypatch):
+    engine = FakeEngine(volumes=[inspect()], containers=[container("helper", "pgdata")])
+    engine.users = lambda _name=None: Users()
+    monkeypatch.setattr(_volume_steps, "_sweep", lambda _engine: engine.containers.clear())
+    assert converge_volumes(engine, task(state="absent"), False).plan.verbs == ("remove",)
+    assert not engine.volumes_by_name
 
 
 def test_nobody_is_asked_for_more_than_the_plan_needs():
