@@ -65,7 +65,11 @@ def folder_facts(path: str) -> FolderFacts:
 
 def stored(folder: BackupFolder, volume: str) -> tuple[StoredArchive, ...]:
     """Return the archives of the volume in the folder, with their manifests, the oldest first."""
-    return tuple(_stored(folder, name) for name in archives_of(volume, folder.files()))
+    files = folder.files()
+    there = frozenset(files)
+    return tuple(
+        _stored(folder, name) if name.manifest in there else StoredArchive(name) for name in archives_of(volume, files)
+    )
 
 
 def _stored(folder: BackupFolder, name: ArchiveName) -> StoredArchive:

@@ -179,9 +179,15 @@ def _check_source(wanted: RestoreWanted, source: Source) -> None:
         raise RefusedError(
             what, f"it is of the volume '{origin.volume}'", f"If that is meant, set 'backup_of: {origin.volume}'"
         )
-    if isinstance(source, ArchiveFacts) and source.manifest and source.size != source.manifest.bytes:
+    if isinstance(source, ArchiveFacts):
+        check_size(wanted, source)
+
+
+def check_size(wanted: RestoreWanted, source: ArchiveFacts) -> None:
+    """Raise RefusedError where the archive has another size than its manifest says."""
+    if source.manifest and source.size != source.manifest.bytes:
         raise RefusedError(
-            what,
+            f"Cannot restore the volume '{wanted.name}' from {words_of(source)}",
             f"it has {source.size} bytes, and by its manifest {source.manifest.bytes}: it is damaged, or still copied",
             "Copy it again, or take another backup",
         )

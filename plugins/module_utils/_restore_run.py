@@ -64,6 +64,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._restore_plan im
     ArchiveFacts,
     RestoreFound,
     Source,
+    check_size,
     plan_restore,
     wanted_definition,
 )
@@ -264,10 +265,17 @@ def _manifest_beside(path: str) -> Manifest | None:
 
 def _prove(wanted: RestoreWanted, content: ArchiveContent, facts: ArchiveFacts, progress: Progress) -> None:
     """Read all of the archive. Raises VolumesError where it is damaged, not that of its manifest, or dangerous."""
-    progress.phase(wanted.name, "verify", facts.manifest.content_bytes if facts.manifest else None)
-    checked = read_back(content.handle, facts.kind, progress, identity_file=wanted.identity_file)
-    progress.finish()
     manifest, what = facts.manifest, f"Cannot restore the volume '{wanted.name}' from '{facts.path}'"
+    # To read it may take long.
+    check_size(wanted, facts)
+    progress.phase(wanted.name, "verify", manifest.content_bytes if manifest else None)
+    try:
+        checked = read_back(content.handle, facts.kind, progress, identity_file=wanted.identity_file)
+    except VolumesError as exc:
+        # Only here it is known of which archive this is.
+        exc.what, exc.way_out = what, exc.way_out or "Take another backup. Nothing was changed"
+        raise
+    progress.finish()
     digest = checked.digest.hexdigest()
     if manifest and (manifest.sha256, manifest.content_digest) != (checked.sha256, digest):
         raise RefusedError(
