@@ -118,6 +118,20 @@ def pack(at: Reach, volume: str, out: int, packing: Packing, progress: Progress)
     return packed
 
 
+def check_recipients(volume: str, packing: Packing) -> None:
+    """Encrypt nothing for the recipients: who has no key cannot be told by looking. Raises VolumesError."""
+    what = f"Cannot encrypt the backup of the volume '{volume}'"
+    for command in _found(what, encrypt_command(packing.kind.encryption, packing.recipients)):
+        program = start(command, environment=_environment())
+        try:
+            program.wait(what)
+        except ProgramError as exc:
+            exc.way_out = "Correct 'recipients'; for gpg, import their public keys before. Nothing was changed"
+            raise
+        finally:
+            program.stop()
+
+
 def read_back(
     archive: int, kind: ArchiveKind, progress: Progress, *, identity_file: str | None = None, packed: bool = True
 ) -> Checked:

@@ -18,6 +18,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._archive_kind im
 from ansible_collections.voltainer.volumes.plugins.module_utils._archive_run import (
     Packed,
     Packing,
+    check_recipients,
     pack,
     read_back,
     synced,
@@ -67,6 +68,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._restic_run impo
 from ansible_collections.voltainer.volumes.plugins.module_utils._tree import Measured, changed_since, measure
 from ansible_collections.voltainer.volumes.plugins.module_utils._usage import Users
 from ansible_collections.voltainer.volumes.plugins.module_utils._volume import masked_inspect
+from ansible_collections.voltainer.volumes.plugins.module_utils._volume_facts import some
 
 # The kernel's clock for files lags behind by a tick.
 _TICK_NS = 20_000_000
@@ -101,6 +103,9 @@ def back_up(engine: DataEngine, wanted: BackupWanted, check_mode: bool) -> Outco
     with Progress.from_environment() as progress, ExitStack() as hold:
         seen = _observe(engine, wanted, hold, progress, check_mode=check_mode)
         plan = plan_backup(wanted, seen.found)
+        if "pack" in plan.verbs and wanted.path:
+            # Before anybody rests for a backup that nobody could read.
+            check_recipients(wanted.name, _packing(wanted))
         steps = tuple(Step("resume", words) for words in resumed.actions)
         plan = replace(
             plan,
@@ -164,6 +169,15 @@ def _hot_warnings(wanted: BackupWanted, seen: _Seen, plan: Plan) -> tuple[str, .
     )
 
 
+def _changed_warnings(wanted: BackupWanted, seen: _Seen) -> tuple[str, ...]:
+    if not seen.changed:
+        return ()
+    return (
+        f"Files of the volume '{wanted.name}' changed while they were read, and the backup may have them with a mixture"
+        f" of what was before and after: {some(seen.changed)}",
+    )
+
+
 def _carry_out(engine: DataEngine, wanted: BackupWanted, seen: _Seen, plan: Plan, progress: Progress) -> None:
     if "pack" in plan.verbs and wanted.path:
         with backup_folder(wanted.path) as folder:
@@ -194,13 +208,12 @@ def _reached(wanted: BackupWanted, seen: _Seen) -> Reach:
 def _archive(engine: DataEngine, wanted: BackupWanted, seen: _Seen, making: _Making) -> None:
     folder, name, progress = making.folder, making.name, making.progress
     at = _reached(wanted, seen)
-    kind = ArchiveKind(wanted.compression, wanted.encryption)
-    packing = Packing(kind, wanted.level, wanted.threads, wanted.recipients, verify=wanted.verify)
+    packing = _packing(wanted)
     with folder.partial(str(name)) as archive:
         progress.phase(wanted.name, "pack", seen.measured.bytes if seen.measured else None)
         with quiesced(engine, seen.rest or Rest((wanted.name,)), timeout=wanted.quiesce.timeout) as resting:
             seen.resting = resting
-            began = time.time_ns() - _TICK_NS
+            began = _since(seen.rest)
             seen.packed = pack(at, wanted.name, archive, packing, progress)
             seen.changed = _changed(at, wanted.name, began)
         # The archive goes to the disk while it is read back, from memory.
@@ -209,6 +222,19 @@ def _archive(engine: DataEngine, wanted: BackupWanted, seen: _Seen, making: _Mak
             seen.manifest = _proved(wanted, seen, archive, name, progress)
         folder.write(name.manifest, seen.manifest.to_json())
         folder.publish(str(name))
+
+
+def _packing(wanted: BackupWanted) -> Packing:
+    kind = ArchiveKind(wanted.compression, wanted.encryption)
+    return Packing(kind, wanted.level, wanted.threads, wanted.recipients, verify=wanted.verify)
+
+
+def _since(rest: Rest | None) -> int:
+    """Return from when on a file counts as changed, by the kernel's clock for files."""
+    if rest:
+        # What users wrote just before they came to rest is no change.
+        time.sleep(_TICK_NS / 1e9)
+    return time.time_ns() - _TICK_NS
 
 
 def _changed(at: Reach, volume: str, since_ns: int) -> tuple[str, ...]:
@@ -281,7 +307,7 @@ def _to_repository(engine: DataEngine, wanted: BackupWanted, seen: _Seen, plan: 
     folder = restic.folder_of(at, engine.volume(wanted.name) or seen.found.volume, wanted.name)
     with quiesced(engine, seen.rest or Rest((wanted.name,)), timeout=wanted.quiesce.timeout) as resting:
         seen.resting = resting
-        began, since = time.monotonic(), time.time_ns() - _TICK_NS
+        since, began = _since(seen.rest), time.monotonic()
         made = restic.back_up(folder, arguments["host"], arguments["tags"], wanted.name)
         seen.packed.seconds = time.monotonic() - began
         seen.changed = _changed(at, wanted.name, since)
@@ -307,7 +333,9 @@ def _remove_old(wanted: BackupWanted, step: Step) -> None:
 def _outcome(wanted: BackupWanted, seen: _Seen, plan: Plan) -> Outcome:
     manifest, found = seen.manifest, seen.found
     same = unchanged(wanted, found)
-    plan = replace(plan, warnings=(*plan.warnings, *seen.resting.warnings, *seen.warnings))
+    plan = replace(
+        plan, warnings=(*plan.warnings, *seen.resting.warnings, *_changed_warnings(wanted, seen), *seen.warnings)
+    )
     archive = next((str(step.arguments["name"]) for step in plan.steps if step.verb == "publish"), None)
     if archive is None and same is not None and wanted.path:
         archive = name_of(same)

@@ -16,6 +16,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils import _archive_
 from ansible_collections.voltainer.volumes.plugins.module_utils._archive_kind import ArchiveKind
 from ansible_collections.voltainer.volumes.plugins.module_utils._archive_run import (
     Packing,
+    check_recipients,
     open_archive,
     pack,
     read_back,
@@ -196,6 +197,20 @@ def test_a_full_disk_is_told(source, tmp_path, secrets, kind):
             packed(source, place / "archive", kind, secrets[kind.encryption][0])
     finally:
         subprocess.run(["umount", place], check=True)
+
+
+@pytest.mark.parametrize("encryption", ["none", "age", "gpg"])
+def test_recipients_are_tried_before(secrets, encryption):
+    check_recipients("a", Packing(ArchiveKind("zstd", encryption), recipients=secrets[encryption][0]))
+
+
+@pytest.mark.parametrize(("encryption", "recipient"), [("age", "age1nonsense"), ("gpg", "A" * 40)])
+def test_recipients_without_a_key_are_told_before(secrets, encryption, recipient):
+    packing = Packing(ArchiveKind("zstd", encryption), recipients=(*secrets[encryption][0], recipient))
+    with pytest.raises(
+        VolumesError, match=rf"Cannot encrypt the backup of the volume 'a': {encryption} failed: .*{recipient}"
+    ):
+        check_recipients("a", packing)
 
 
 @pytest.mark.parametrize("kind", PLAIN, ids=str)
