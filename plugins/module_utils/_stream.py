@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 from ansible_collections.voltainer.volumes.plugins.module_utils._digest import TreeDigest
@@ -96,8 +96,17 @@ class StreamContent:
             "Look at that engine's log, and run the task again when it is back",
         )
 
-    def _source_at(self, at: Reach) -> AbstractContextManager[Reach]:
-        return reach(self.engine, {self.source: False}) if self.elsewhere else nullcontext(at)
+    @contextmanager
+    def _source_at(self, at: Reach) -> Iterator[Reach]:
+        if not self.elsewhere:
+            yield at
+            return
+        with ExitStack() as stack:
+            try:
+                there = stack.enter_context(reach(self.engine, {self.source: False}))
+            except EngineUnreachableError as exc:
+                raise self._broke_off(exc) from exc
+            yield there
 
 
 def digest_of(
