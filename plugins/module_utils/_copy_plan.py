@@ -126,7 +126,7 @@ def _check_target(wanted: CopyWanted, found: CopyFound) -> None:
         )
     mounted = Users(tuple(use for use in found.target_users.containers if use.mounted))
     if mounted:
-        raise in_use("copy to", name, mounted)
+        raise in_use("copy to", name, mounted, waits=False)
     if found.state == "differs" and wanted.on_existing == "sync" and found.why_no_sync:
         raise RefusedError(
             f"Cannot bring the volume '{name}' up to date in place",

@@ -348,7 +348,7 @@ def _refuse_users(engine: HelperEngine, name: str) -> None:
     users = engine.users(name)
     # A container that does not run has the volume's name, and not its folder.
     if any(use.mounted for use in users.containers):
-        raise in_use("fill", name, users)
+        raise in_use("fill", name, users, waits=False)
 
 
 def _there(engine: HelperEngine, name: str) -> Volume:

@@ -111,11 +111,16 @@ class Input:
         self._attached = attached
         self._what = what
         self._seconds = seconds
+        self.ended = False
 
     def write(self, data: bytes) -> None:
-        """Write all of it. Raises EngineUnreachableError."""
-        with told(self._what, self._seconds):
-            self._attached.write(data)
+        """Write all of it. Raises EngineUnreachableError, and then the program has `ended`."""
+        try:
+            with told(self._what, self._seconds):
+                self._attached.write(data)
+        except VolumesError:
+            self.ended = True
+            raise
 
 
 @dataclass
@@ -220,11 +225,14 @@ class Remote:
             waiting.start()
             waiting.wait_for_engine()
             engine.start_helper(container)
-            output = Output(attached, what, engine.timeout)
-            broken: BaseException | None = None
+            output, into = Output(attached, what, engine.timeout), Input(attached, what, engine.timeout)
+            broken: VolumesError | None = None
             try:
-                yield output, Input(attached, what, engine.timeout)
+                yield output, into
             except VolumesError as exc:
+                if not into.ended:
+                    # It waits for input that does not come, or goes on with output that nobody reads.
+                    raise
                 # A program that failed says why, and the pipe to it only broke.
                 broken = exc
             output.drain()

@@ -55,6 +55,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._quiesce_run imp
     Resting,
     Resumed,
     look_for_rest,
+    quiesced,
     resume_interrupted,
 )
 from ansible_collections.voltainer.volumes.plugins.module_utils._reach import Reach, reach
@@ -80,10 +81,11 @@ def restore(engine: DataEngine, wanted: RestoreWanted, check_mode: bool) -> Outc
         # restic writes into the folder of a volume.
         raise RefusedError(f"Cannot restore the volume '{wanted.name}'", why, "Run the task as root on that host")
     unfinished = look_for_fill(engine, wanted.name)
-    if unfinished and not check_mode:
-        # Before its users are brought back: they must not find half of the content.
-        settle_fill(engine, wanted.name)
-    resumed = Resumed() if check_mode else resume_interrupted(engine, wanted.name)
+    resumed = Resumed()
+    if not check_mode:
+        first = _settle(engine, wanted) if unfinished else Resumed()
+        then = resume_interrupted(engine, wanted.name)
+        resumed = Resumed([*first.actions, *then.actions], [*first.warnings, *then.warnings])
     with Progress.from_environment() as progress, ExitStack() as stack:
         content = _content(engine, wanted, progress, stack)
         found, rest = _observe(engine, wanted, content, unfinished)
@@ -309,6 +311,25 @@ def _refuse_dangers(wanted: RestoreWanted, checked: Checked, what: str, *, known
         raise RefusedError(
             what, f"it has entries that are dangerous: {'; '.join(refused)}", ". ".join(ways), dangers=refused
         )
+
+
+def _settle(engine: DataEngine, wanted: RestoreWanted) -> Resumed:
+    """Bring an interrupted fill of the volume to an end, with its users at rest where they are in the way.
+
+    Before those are brought back whom the interrupted run left at rest: they must not find half of the content.
+    """
+    try:
+        settle_fill(engine, wanted.name)
+        return Resumed()
+    except RefusedError:
+        if not any(use.mounted for use in engine.users(wanted.name).containers):
+            raise
+    # Somebody runs, so nobody who rests waits for a content that is swapped in half.
+    resumed = resume_interrupted(engine, wanted.name)
+    rest = look_for_rest(engine, wanted.quiesce, [wanted.name], engine.users(wanted.name))
+    with quiesced(engine, rest, timeout=wanted.quiesce.timeout):
+        settle_fill(engine, wanted.name)
+    return resumed
 
 
 def _observe(

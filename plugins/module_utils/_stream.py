@@ -6,17 +6,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 from ansible_collections.voltainer.volumes.plugins.module_utils._digest import TreeDigest
-from ansible_collections.voltainer.volumes.plugins.module_utils._entry import Keeps
-from ansible_collections.voltainer.volumes.plugins.module_utils._errors import VolumesError
+from ansible_collections.voltainer.volumes.plugins.module_utils._entry import Entry, Keeps
+from ansible_collections.voltainer.volumes.plugins.module_utils._errors import EngineUnreachableError, VolumesError
 from ansible_collections.voltainer.volumes.plugins.module_utils._helper_engine import HelperEngine
 from ansible_collections.voltainer.volumes.plugins.module_utils._progress import Progress
 from ansible_collections.voltainer.volumes.plugins.module_utils._reach import Reach, Sink, Source, reach
-from ansible_collections.voltainer.volumes.plugins.module_utils._tar import read_tar
+from ansible_collections.voltainer.volumes.plugins.module_utils._tar import DamagedArchiveError, read_tar
 from ansible_collections.voltainer.volumes.plugins.module_utils._transfer import Report
 
 
@@ -48,7 +48,7 @@ class StreamContent:
         digest = TreeDigest(keeps)
         self.progress.phase(self.source, "copy")
         with self._source_at(at) as there, there.packed(self.source) as stream, at.unpacking(target) as sink:
-            for entry in read_tar(_Through(stream, sink, self.progress), links=keeps.links):
+            for entry in self._read(_Through(stream, sink, self.progress), keeps):
                 if entry.kind == "socket":
                     self.report.sockets += 1
                 digest.add(entry)
@@ -78,8 +78,35 @@ class StreamContent:
                 " links and extended attributes",
             )
 
-    def _source_at(self, at: Reach) -> AbstractContextManager[Reach]:
-        return reach(self.engine, {self.source: False}) if self.elsewhere else nullcontext(at)
+    def _read(self, through: _Through, keeps: Keeps) -> Iterator[Entry]:
+        try:
+            yield from read_tar(through, links=keeps.links)
+        except DamagedArchiveError as exc:
+            raise self._broke_off(exc) from exc
+        except EngineUnreachableError as exc:
+            # That of the target counts as gone, which keeps all as it is for the next run.
+            if through.writes:
+                raise
+            raise self._broke_off(exc) from exc
+
+    def _broke_off(self, exc: VolumesError) -> VolumesError:
+        return VolumesError(
+            f"Cannot copy the volume '{self.source}'",
+            f"what came from its engine broke off: {exc.why}",
+            "Look at that engine's log, and run the task again when it is back",
+        )
+
+    @contextmanager
+    def _source_at(self, at: Reach) -> Iterator[Reach]:
+        if not self.elsewhere:
+            yield at
+            return
+        with ExitStack() as stack:
+            try:
+                there = stack.enter_context(reach(self.engine, {self.source: False}))
+            except EngineUnreachableError as exc:
+                raise self._broke_off(exc) from exc
+            yield there
 
 
 def digest_of(
@@ -102,11 +129,14 @@ class _Through:
         self._stream = stream
         self._sink = sink
         self._progress = progress
+        self.writes = False
 
     def read(self, size: int = -1) -> bytes:
         piece = self._stream.read(size)
         if piece:
+            self.writes = True
             write_all(self._sink, piece)
+            self.writes = False
             self._progress.advance(len(piece))
         return piece
 

@@ -167,8 +167,11 @@ def differences(wanted: VolumeWanted, volume: Volume) -> Iterable[dict[str, Any]
         yield _difference(volume, "protected", str(wanted.protected).lower(), str(volume.protected).lower())
 
 
-def in_use(action: str, name: str, users: Users) -> RefusedError:
-    """Return the error for a volume that cannot be removed because of its users. `action` is such as "remove"."""
+def in_use(action: str, name: str, users: Users, *, waits: bool = True) -> RefusedError:
+    """Return the error for a volume that cannot be removed because of its users. `action` is such as "remove".
+
+    `waits` says that the module has the option 'wait'.
+    """
     way_out = "Remove these containers first (a stopped container still holds its volumes)"
     if users.services:
         way_out = (
@@ -179,7 +182,7 @@ def in_use(action: str, name: str, users: Users) -> RefusedError:
     return RefusedError(
         f"Cannot {action} the volume '{name}'",
         f"it is in use by {users}",
-        f"{way_out}. The option 'wait' waits until they are gone",
+        f"{way_out}. The option 'wait' waits until they are gone" if waits else way_out,
         users=users.as_result(),
     )
 

@@ -65,7 +65,8 @@ def data(host: LabHost) -> list[Figure]:
     """Backup, copy and restore of few large and of many small files."""
     figures: list[Figure] = []
     peaks: dict[str, int] = {}
-    host.run(f"mkdir -p {BACKUPS}")
+    # A run that was killed leaves containers.
+    host.run(f"docker ps --all --quiet --filter name=^{PREFIX} | xargs -r docker rm --force; mkdir -p {BACKUPS}")
     try:
         with host.no_volumes_stay():
             for name, (kind, amount) in {"tiny": ("large", SMALL), **SETS}.items():

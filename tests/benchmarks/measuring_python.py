@@ -19,7 +19,7 @@ import time
 EVERY = 0.02
 
 
-def own_peak(pid: int, ended: threading.Event, peaks: list) -> None:
+def own_peak(pid: int, ended: threading.Event, peaks: list[int]) -> None:
     """Look at the peak of one process until it ends; it never falls."""
     while not ended.wait(EVERY):
         try:
