@@ -53,7 +53,7 @@ def copy_volume(engine: DataEngine, wanted: CopyWanted, check_mode: bool) -> Out
     if check_mode or "mark" not in plan.verbs:
         return _outcome(engine, wanted, plan, Report())
     with Progress.from_environment() as progress:
-        content = _content(engine, source, wanted, progress, hot=bool(writing(found.source_users)))
+        content = _content(engine, source, wanted, progress, found)
         steps = itertools.dropwhile(lambda step: step.verb != "mark", plan.steps)
         resting = carry_out_fill(engine, steps, content, AtRest(source, found.rest, wanted.quiesce.timeout))
     content.report.warnings += resting.warnings
@@ -61,13 +61,14 @@ def copy_volume(engine: DataEngine, wanted: CopyWanted, check_mode: bool) -> Out
 
 
 def _content(
-    engine: DataEngine, source: DataEngine, wanted: CopyWanted, progress: Progress, *, hot: bool
+    engine: DataEngine, source: DataEngine, wanted: CopyWanted, progress: Progress, found: CopyFound
 ) -> VolumeContent | StreamContent:
     if source is not engine or why_not_here(engine):
         return StreamContent(
             source, wanted.source, verify=wanted.verify, elsewhere=source is not engine, progress=progress
         )
-    return VolumeContent(Transfer(wanted.source, hot=hot, verify=wanted.verify, progress=progress))
+    hot, at_rest = bool(writing(found.source_users)), bool(found.rest)
+    return VolumeContent(Transfer(wanted.source, hot=hot, at_rest=at_rest, verify=wanted.verify, progress=progress))
 
 
 def with_resumed(plan: Plan, resumed: Resumed) -> Plan:

@@ -62,10 +62,12 @@ class Transfer:
     """The content of the volume `source`, to be brought to other volumes.
 
     `hot` says that somebody may write to it meanwhile, and remove files. What changes is told, and is no difference.
+    `at_rest` says that its users were just brought to rest.
     """
 
     source: str
     hot: bool = False
+    at_rest: bool = False
     verify: bool = True
     report: Report = field(default_factory=Report)
     progress: Progress = field(default_factory=lambda: Progress(None))
@@ -85,6 +87,9 @@ class Transfer:
         self.report.sockets = measured.sockets_count
         self.report.not_kept = lost(measured, keeps)
         self.report.warnings += lost_words(self.report.not_kept, target)
+        if self.at_rest:
+            # What they wrote right before they came to rest did not change meanwhile.
+            time.sleep(_TICK_NS / 1e9)
         self.began_ns = time.time_ns() - _TICK_NS
         began = time.monotonic()
         source, place = at.places[self.source], at.places[target]
