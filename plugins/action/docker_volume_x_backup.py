@@ -21,6 +21,11 @@ class ActionModule(ProgressAction):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Run the module, fetch what it made, and return its result."""
+        if self._task.async_val and self._task.args.get("fetch_to"):
+            raise AnsibleActionFail(
+                "The option 'fetch_to' cannot be used together with 'async': nobody would fetch the archive when the"
+                " task has ended. Leave one of them out; the task shows how far it is without 'async', too"
+            )
         result = super().run(tmp, task_vars)
         folder, archive = self._task.args.get("fetch_to"), result.get("archive")
         if result.get("failed") or self._task.check_mode or not folder or not archive:

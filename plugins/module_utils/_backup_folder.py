@@ -81,11 +81,25 @@ class BackupFolder:
         try:
             # Waits for another run that takes it for one that was left: that has it for a moment.
             fcntl.flock(handle, fcntl.LOCK_EX)
+            self._check_there(name, handle)
             yield handle
         finally:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(name, dir_fd=self.handle)
             os.close(handle)
+
+    def _check_there(self, name: str, handle: int) -> None:
+        """Raise VolumesError where another run took the file for one that was left, before it was locked."""
+        try:
+            there = os.path.samestat(os.stat(name, dir_fd=self.handle, follow_symlinks=False), os.fstat(handle))
+        except FileNotFoundError:
+            there = False
+        if not there:
+            raise VolumesError(
+                f"Cannot write '{self._named(name)}'",
+                "another run made and removed files of the volume at the same moment",
+                "Run the task again",
+            )
 
     def publish(self, file: str) -> None:
         """Give the partial file its name. It must be on the disk."""
@@ -134,8 +148,16 @@ class BackupFolder:
         names = (file[: -len(MANIFEST_ENDING)] for file in files if file.endswith(MANIFEST_ENDING))
         for archive in archives_of(volume, names):
             # Of a run that goes on, the archive is about to get its name.
-            if str(archive) not in files and partial(str(archive)) not in files:
-                self.remove(archive)
+            if str(archive) not in files and partial(str(archive)) not in files and not self._has(str(archive)):
+                self._unlink(archive.manifest)
+
+    def _has(self, file: str) -> bool:
+        # A list of a folder that changes meanwhile need not have what was renamed.
+        try:
+            os.stat(file, dir_fd=self.handle, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        return True
 
     def _unlink(self, file: str) -> None:
         try:
@@ -174,9 +196,11 @@ class BackupFolder:
         return os.path.join(self.path, file) if file else self.path
 
     def _failed(self, action: str, file: str, exc: OSError) -> VolumesError:
-        return VolumesError(f"Cannot {action} '{self._named(file)}'", exc.strerror or str(exc), _WAYS.get(action, ""))
+        way_out = _BUSY if isinstance(exc, FileExistsError) else _WAYS.get(action, "")
+        return VolumesError(f"Cannot {action} '{self._named(file)}'", exc.strerror or str(exc), way_out)
 
 
+_BUSY = "Another run makes a backup of the volume at this moment: run the task again when that has ended"
 _WAYS = {
     "write": "Make space in the folder and see that the task's user may write to it, and that nobody else does",
     "read": "Look at the rights of the file and at the disk",

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import platform
@@ -150,6 +151,7 @@ def _observe(
 def _look_inside(at: Reach, wanted: BackupWanted, seen: _Seen, progress: Progress) -> None:
     """Measure the content, and find its digest where that may make a backup needless."""
     if isinstance(at, Helper):
+        _refuse_inside(at, wanted)
         measured = measure(at.open(wanted.name), xattrs=False)
         seen.measured = measured
         seen.found = replace(seen.found, content_bytes=measured.bytes, entries=measured.entries)
@@ -157,6 +159,22 @@ def _look_inside(at: Reach, wanted: BackupWanted, seen: _Seen, progress: Progres
         progress.phase(wanted.name, "compare", seen.measured.bytes if seen.measured else None)
         digest = content_digest(at, wanted.name, progress).hexdigest()
         seen.found = replace(seen.found, content_digest=digest)
+
+
+def _refuse_inside(at: Helper, wanted: BackupWanted) -> None:
+    """Raise RefusedError where the place for the backup is in the volume, by whatever path."""
+    place = wanted.path or (wanted.repository.folder if wanted.repository else None)
+    volume = os.fstat(at.open(wanted.name))
+    folder = os.path.realpath(place) if place else "/"
+    while folder != "/":
+        with contextlib.suppress(OSError):
+            if os.path.samestat(os.stat(folder), volume):
+                raise RefusedError(
+                    f"Cannot back up the volume '{wanted.name}'",
+                    f"the place for the backup, '{place}', is in the volume itself",
+                    "Give a place outside, at best on other storage",
+                )
+        folder = os.path.dirname(folder)
 
 
 def _hot_warnings(wanted: BackupWanted, seen: _Seen, plan: Plan) -> tuple[str, ...]:

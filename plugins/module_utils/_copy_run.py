@@ -20,6 +20,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._copy_plan impor
 from ansible_collections.voltainer.volumes.plugins.module_utils._copy_wanted import CopyWanted
 from ansible_collections.voltainer.volumes.plugins.module_utils._data_engine import DataEngine, elsewhere
 from ansible_collections.voltainer.volumes.plugins.module_utils._entry import shown
+from ansible_collections.voltainer.volumes.plugins.module_utils._errors import RefusedError
 from ansible_collections.voltainer.volumes.plugins.module_utils._fill import Unfinished
 from ansible_collections.voltainer.volumes.plugins.module_utils._fill_run import (
     AtRest,
@@ -152,6 +153,12 @@ def _compare(
 ) -> tuple[TargetState, tuple[str, ...]]:
     """Return what the target is in comparison with the source, and some of what differs."""
     with helper(engine, {source.name: False, target.name: may_write}) as at:
+        if at.overlap(source.name, target.name):
+            raise RefusedError(
+                f"Cannot copy the volume '{source.name}' to '{target.name}'",
+                "one is the other, or a folder in it: both refer to the same place of the host",
+                "Look at their 'driver_options', and copy to a place outside",
+            )
         here, there = at.open(source.name), at.open(target.name)
         if not has_data(there):
             return ("empty" if has_data(here) else "equal"), ()

@@ -132,7 +132,7 @@ def fill_of(volume: Volume) -> tuple[Fill, int, int] | None:
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
     texts = (fill.target, fill.words, fill.previous, fill.nonce)
-    known = fill.way in get_args(Way) and all(isinstance(text, str) for text in texts)
+    known = fill.way in get_args(Way) and all(isinstance(text, str) and text.isprintable() for text in texts)
     flags = (fill.created, fill.keep, fill.empty)
     if not (
         known and all(isinstance(flag, bool) for flag in flags) and all(isinstance(inode, int) for inode in inodes)

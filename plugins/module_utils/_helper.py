@@ -89,6 +89,23 @@ class Helper:
         """Return the path of the volume's folder, as this process sees it."""
         return f"/proc/{self.pid}/root{self.places[volume]}"
 
+    def overlap(self, one: str, other: str) -> bool:
+        """Return whether one of the volumes is the other, or a folder in it: both may refer to folders of this host."""
+        first, second = self._mount(one), self._mount(other)
+        if first is None or second is None or first[0] != second[0]:
+            return False
+        shorter, longer = sorted((first[1].rstrip("/"), second[1].rstrip("/")), key=len)
+        return longer == shorter or longer.startswith(f"{shorter}/")
+
+    def _mount(self, volume: str) -> tuple[str, str] | None:
+        """Return the device that the volume is on, and the folder of that file system which it is."""
+        found = [fields for fields in self._mounts() if fields[4] == self.places[volume]]
+        return (found[-1][2], found[-1][3]) if found else None
+
+    def _mounts(self) -> list[list[str]]:
+        with open(f"/proc/{self.pid}/mountinfo", encoding="utf-8", errors="surrogateescape") as mounts:
+            return [line.split() for line in mounts]
+
     # As Remote has them
 
     def has_data(self, volume: str) -> bool:
@@ -174,10 +191,8 @@ class Helper:
 
     def file_system(self, volume: str) -> str:
         """Return the type of the file system that the volume is on, such as ext4 or fuse.rclone."""
-        with open(f"/proc/{self.pid}/mountinfo", encoding="utf-8", errors="surrogateescape") as mounts:
-            lines = [line.split() for line in mounts]
         # The fields behind the lone dash are the type, the source, and the options of the file system.
-        found = [fields[fields.index("-") + 1] for fields in lines if fields[4] == self.places[volume]]
+        found = [fields[fields.index("-") + 1] for fields in self._mounts() if fields[4] == self.places[volume]]
         return found[-1] if found else ""
 
     def start(self, argv: Sequence[str], *, stdin: Any = None, stdout: Any = None) -> Program:

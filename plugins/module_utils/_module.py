@@ -97,7 +97,7 @@ def run_module(
         library = "docker (Docker SDK for Python: python3-docker on Debian)"
         module.fail_json(msg=missing_required_lib(library), exception=exc.trace)
     except VolumesError as exc:
-        module.fail_json(msg=str(exc), **exc.details)
+        module.fail_json(msg=_printable(str(exc)), **exc.details)
     _exit(module, outcome)
 
 
@@ -119,9 +119,14 @@ def _exit(module: AnsibleModule, outcome: Outcome | Facts) -> None:
     module.exit_json(**result)
 
 
+def _printable(text: str) -> str:
+    """Return the text without what would move a terminal's cursor; names of files may have anything in them."""
+    return "".join(one if one.isprintable() or one == "\n" else one.encode("unicode_escape").decode() for one in text)
+
+
 def _warn(module: AnsibleModule, warnings: Iterable[str]) -> None:
     for warning in warnings:
-        module.warn(warning)
+        module.warn(_printable(warning))
 
 
 def _keep_secrets(module: AnsibleModule, options: Sequence[SecretsOf | ContentsOf]) -> None:

@@ -10,8 +10,8 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -37,7 +37,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._data_look impor
     stored_in,
     tools,
 )
-from ansible_collections.voltainer.volumes.plugins.module_utils._entry import Keeps, counts_as_xattr
+from ansible_collections.voltainer.volumes.plugins.module_utils._entry import Keeps, counts_as_xattr, shown
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import RefusedError, VolumesError
 from ansible_collections.voltainer.volumes.plugins.module_utils._fill import Unfinished, settle_fill_step
 from ansible_collections.voltainer.volumes.plugins.module_utils._fill_run import (
@@ -70,8 +70,11 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._restore_plan im
     wanted_definition,
 )
 from ansible_collections.voltainer.volumes.plugins.module_utils._restore_wanted import RestoreWanted
-from ansible_collections.voltainer.volumes.plugins.module_utils._tree import measure
+from ansible_collections.voltainer.volumes.plugins.module_utils._tree import measure, walk
 from ansible_collections.voltainer.volumes.plugins.module_utils._volume import LOCAL, masked_inspect
+
+# How many devices an error names.
+_DEVICES = 20
 
 
 def restore(engine: DataEngine, wanted: RestoreWanted, check_mode: bool) -> Outcome:
@@ -177,6 +180,7 @@ class SnapshotContent(BackupContent):
     restic: Restic | None = None
     engine: DataEngine | None = None
     snapshot: Snapshot | None = None
+    allow_devices: bool = False
 
     def refuse(self, target: str, found: str) -> None:
         """Warn: restic compared the content itself, and there is more in a volume than restic keeps (0.14 to 0.18)."""
@@ -198,24 +202,59 @@ class SnapshotContent(BackupContent):
         os.mkdir(beside, 0o700)
         try:
             self.restic.restore(self.snapshot.id, beside, verify=self.verify)
-            there = [path for path in restored_folders(beside, self.snapshot) if os.path.isdir(path)]
-            if not there:
-                raise VolumesError(
-                    f"Cannot restore the snapshot {self.snapshot.short}",
-                    "it does not have the folder that it says it is of",
-                    "Look at what 'restic ls' prints for it",
-                )
-            _put(there[0], folder)
+            with _opened_below(beside, restored_folders(beside, self.snapshot)) as there:
+                if there is None:
+                    raise VolumesError(
+                        f"Cannot restore the snapshot {self.snapshot.short}",
+                        "it does not have the folder that it says it is of",
+                        "Look at what 'restic ls' prints for it",
+                    )
+                if not self.allow_devices:
+                    _refuse_devices(there, self.snapshot)
+                _put(there, folder)
             self.seconds = time.monotonic() - began
         finally:
             shutil.rmtree(beside, ignore_errors=True)
 
 
-def _put(source: str, target: str) -> None:
+@contextmanager
+def _opened_below(top: str, paths: Iterable[str]) -> Iterator[int | None]:
+    """Yield the first of the folders below `top` that is there, opened, or None. No link on the way is followed."""
+    with ExitStack() as stack:
+        yield next((found for found in (_descended(top, path, stack) for path in paths) if found is not None), None)
+
+
+def _descended(top: str, path: str, stack: ExitStack) -> int | None:
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    folder = os.open(top, flags)
+    stack.callback(os.close, folder)
+    for part in os.path.relpath(path, top).split("/"):
+        try:
+            folder = os.open(part, flags, dir_fd=folder)
+        except OSError:
+            # It is not there, or it is a link, which a snapshot of a volume does not begin with.
+            return None
+        stack.callback(os.close, folder)
+    return folder
+
+
+def _refuse_devices(folder: int, snapshot: Snapshot) -> None:
+    found = (entry for entry in walk(folder, content=False) if entry.kind in {"character", "block"})
+    devices = [f"'{shown(entry.path)}': it is a device" for entry in itertools.islice(found, _DEVICES)]
+    if devices:
+        raise RefusedError(
+            f"Cannot restore the snapshot {snapshot.short}",
+            f"it has entries that are dangerous: {'; '.join(devices)}",
+            "If the devices are meant, set 'allow_devices: true'. Nothing was changed",
+            dangers=devices,
+        )
+
+
+def _put(source: int, target: str) -> None:
     """Move what restic made into the folder of the volume, by the names that both have on this host: without a copy."""
-    status = os.lstat(source)
+    status = os.fstat(source)
     for entry in os.listdir(source):
-        os.rename(os.path.join(source, entry), os.path.join(target, entry))
+        os.rename(entry, os.path.join(target, entry), src_dir_fd=source)
     for name in os.listxattr(source):
         if counts_as_xattr(os.fsencode(name)):
             os.setxattr(target, name, os.getxattr(source, name))
@@ -230,7 +269,15 @@ def _content(engine: DataEngine, wanted: RestoreWanted, progress: Progress, stac
         facts = engine_facts(engine)
         snapshot = choose_snapshot(wanted, restic.snapshots(), wanted.repository.host or facts.name)
         digest = snapshot.origin.content_digest if snapshot.origin else None
-        return SnapshotContent(snapshot, digest, verify=wanted.verify, restic=restic, engine=engine, snapshot=snapshot)
+        return SnapshotContent(
+            snapshot,
+            digest,
+            verify=wanted.verify,
+            restic=restic,
+            engine=engine,
+            snapshot=snapshot,
+            allow_devices=wanted.allow_devices,
+        )
     return _archive_content(engine, wanted, progress, stack)
 
 
@@ -394,11 +441,12 @@ def _outcome(
     source = content.source
     previous = next((step.arguments["fill"] for step in plan.steps if step.verb == "mark"), None)
     archive = source if isinstance(source, ArchiveFacts) else None
+    prefix = content.inside.prefix if isinstance(content, ArchiveContent) else ""
     values = {
         "archive": archive.path if archive else None,
         "manifest": asdict(archive.manifest) if archive and archive.manifest else None,
         "snapshot": source.id if isinstance(source, Snapshot) else None,
-        "strip": content.inside.prefix if isinstance(content, ArchiveContent) else "",
+        "strip": shown(os.fsencode(prefix)) if prefix else "",
         "content_digest": content.digest,
         "content_bytes": content.content_bytes,
         "files": content.files,

@@ -82,7 +82,7 @@ class Transfer:
         measured = measure(here)
         keeps = at.keeps(target, may_write=True)
         check_kept(measured, keeps, target)
-        check_space(measured, there, target, taken=measure(there).allocated if update else 0)
+        check_space(measured, there, target, holes=keeps.sparse, taken=measure(there).allocated if update else 0)
         self.report.bytes, self.report.files = measured.bytes, measured.files
         self.report.sockets = measured.sockets_count
         self.report.not_kept = lost(measured, keeps)
@@ -231,15 +231,19 @@ def out_of_space(exc: ProgramError, target: str) -> VolumesError:
     return exc
 
 
-def check_space(measured: Measured, folder: int, volume: str, *, taken: int = 0) -> None:
-    """Raise RefusedError where what was measured does not fit behind the volume, of which `taken` bytes get free."""
+def check_space(measured: Measured, folder: int, volume: str, *, holes: bool, taken: int = 0) -> None:
+    """Raise RefusedError where what was measured does not fit behind the volume, of which `taken` bytes get free.
+
+    `holes` says that its file system has holes in files.
+    """
+    # A place without holes needs the space of all that they stand for.
+    needed = measured.allocated if holes else max(measured.allocated, measured.bytes)
     free = os.fstatvfs(folder)
     bytes_free = free.f_bavail * free.f_frsize + taken
-    # A place that keeps no holes needs the space of all that they stand for, and rarely has so much.
-    if free.f_blocks and measured.allocated > bytes_free:
+    if free.f_blocks and needed > bytes_free:
         raise RefusedError(
             f"There is not enough space for the copy in the volume '{volume}'",
-            f"{size_words(measured.allocated)} are needed, and {size_words(bytes_free)} are free",
+            f"{size_words(needed)} are needed, and {size_words(bytes_free)} are free",
             "Make more space, or take a larger volume",
         )
     # File systems in user space leave it at 0 (rclone).
@@ -293,7 +297,7 @@ def check_fits(at: Helper, source: str, target: str) -> list[str]:
     here, there = at.open(source), at.open(target)
     measured, keeps = measure(here), at.keeps(target, may_write=True)
     check_kept(measured, keeps, target)
-    check_space(measured, there, target, taken=measure(there).allocated)
+    check_space(measured, there, target, holes=keeps.sparse, taken=measure(there).allocated)
     return lost_words(lost(measured, keeps), target)
 
 

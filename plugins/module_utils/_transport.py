@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import codecs
 import http.client
-import io
 import json
 import socket
 import threading
@@ -151,7 +150,7 @@ class SocketTransport:
         if refused:
             connection.close()
             raise AnswerError(response.status, said)
-        return _AttachedSocket(connection.sock, response.fp)
+        return _AttachedSocket(connection.sock, response)
 
     def close(self) -> None:
         """Close the connection of this thread."""
@@ -203,21 +202,22 @@ class SocketTransport:
 class _AttachedSocket:
     """See Attached; over a socket that the HTTP client left at the first byte after the engine's answer."""
 
-    def __init__(self, sock: socket.socket, reader: io.BufferedReader) -> None:
+    def __init__(self, sock: socket.socket, response: http.client.HTTPResponse) -> None:
         self._socket = sock
-        # It may have read more than the engine's answer already.
-        self._reader = reader
+        # Its reader may have read more than the answer already, and closes with it.
+        self._response = response
 
     def read(self, size: int) -> bytes:
         with _translating():
-            return self._reader.read1(size)
+            piece: bytes = self._response.fp.read1(size)
+            return piece
 
     def write(self, data: bytes) -> None:
         with _translating():
             self._socket.sendall(data)
 
     def close(self) -> None:
-        self._reader.close()
+        self._response.fp.close()
         self._socket.close()
 
 

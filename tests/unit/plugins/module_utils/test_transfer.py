@@ -298,12 +298,24 @@ def test_a_disk_without_inodes_is_told(source, target):
 def test_space_is_looked_for_before(monkeypatch, space, allocated, taken, refused):
     free = SimpleNamespace(**{"f_blocks": 100, "f_bavail": 10, "f_frsize": 4096, "f_ffree": 1000, **space})
     monkeypatch.setattr(os, "fstatvfs", lambda _folder: free)
-    measured = SimpleNamespace(allocated=allocated, entries=3)
+    measured = SimpleNamespace(allocated=allocated, bytes=allocated, entries=3)
     if not refused:
-        check_space(measured, 0, "b", taken=taken)
+        check_space(measured, 0, "b", holes=True, taken=taken)
         return
     with pytest.raises(RefusedError, match=r"There (is|are) not enough (space|inodes) for the copy in the volume 'b'"):
-        check_space(measured, 0, "b", taken=taken)
+        check_space(measured, 0, "b", holes=True, taken=taken)
+
+
+@pytest.mark.parametrize(("holes", "refused"), [(True, False), (False, True)])
+def test_holes_take_space_where_there_are_none(monkeypatch, holes, refused):
+    free = SimpleNamespace(f_blocks=100, f_bavail=10, f_frsize=4096, f_ffree=0)
+    monkeypatch.setattr(os, "fstatvfs", lambda _folder: free)
+    measured = SimpleNamespace(allocated=4096, bytes=2**60, entries=3)
+    if not refused:
+        check_space(measured, 0, "b", holes=holes)
+        return
+    with pytest.raises(RefusedError, match="There is not enough space"):
+        check_space(measured, 0, "b", holes=holes)
 
 
 def test_paths_that_no_program_reaches_are_refused(source, target):
