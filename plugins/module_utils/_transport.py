@@ -217,7 +217,7 @@ class _AttachedSocket:
             self._socket.sendall(data)
 
     def close(self) -> None:
-        self._response.fp.close()
+        self._response.close()
         self._socket.close()
 
 
