@@ -557,17 +557,17 @@ def finish_later(state: Path) -> Report:
     return report
 
 
-def kill_at(words: str, module: str, options: Mapping[str, Any]) -> Report:
-    """Run a module, killed after the first step that begins with `words`."""
+def kill_at(start: str, module: str, options: Mapping[str, Any]) -> Report:
+    """Run a module, killed after the first step whose words begin with `start`."""
     case = Case("one", "", module, dict(options))
 
     class AtWords(Killer):
         """Goes by the words of the steps."""
 
-        def begin(self, step: str) -> int:
-            if step.startswith(words) and not self.number:
+        def begin(self, words: str) -> int:
+            if words.startswith(start) and not self.number:
                 self.number = self.count + 1
-            return super().begin(step)
+            return super().begin(words)
 
     def install(pipe: int) -> None:
         AtWords(0, AFTER, pipe, (str(ROOT.parent), str(ARCHIVES))).install()

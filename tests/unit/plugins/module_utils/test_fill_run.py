@@ -559,7 +559,10 @@ def test_two_runs_at_once_do_not_settle_each_other_s_fill(make):
 @pytest.mark.parametrize("number", [2, 5, 9, 14])
 def test_where_the_engine_is_gone_nothing_is_undone_and_the_next_run_does_it(make, number):
     engine = make("replace")
-    gone = lambda: EngineUnreachableError("Cannot do it", "gone")  # noqa: E731
+
+    def gone():
+        return EngineUnreachableError("Cannot do it", "gone")
+
     said = stopped(engine, lambda engine: carry_out(engine, "replace"), number, "midway", gone)
     assert said == "Cannot do it: gone. The next run of the task brings the fill to an end."
     settle_fill(engine, "data")
