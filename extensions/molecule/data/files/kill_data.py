@@ -80,10 +80,11 @@ def volumes(name: str) -> dict[str, dict[str, Any]]:
     return {one["Name"]: one for one in found if re.match(rf"{re.escape(name)}(?![0-9])", one["Name"])}
 
 
-def container(name: str, volume: str, command: list[str]) -> str:
+def container(name: str, volume: str, command: list[str], policy: str = "no") -> str:
     """Make a container that has the volume, start it, and return its ID."""
     mount = {"Type": "volume", "Source": volume, "Target": "/data"}
-    body = {"Image": IMAGE, "Cmd": command, "HostConfig": {"Mounts": [mount], "NetworkMode": "none"}}
+    settings = {"Mounts": [mount], "NetworkMode": "none", "RestartPolicy": {"Name": policy}}
+    body = {"Image": IMAGE, "Cmd": command, "HostConfig": settings}
     made: str = do("POST", f"/containers/create?name={name}", body)["Id"]
     do("POST", f"/containers/{made}/start")
     return made
@@ -203,7 +204,8 @@ class Case:
         if self.users:
             used = self.source if self.module == "copy" else self.name
             container(f"{self.name}-ended", used, ["true"])
-            container(f"{self.name}-runs", used, RUNS)
+            # An engine that starts anew starts it, too, unless the task that was killed had stopped it.
+            container(f"{self.name}-runs", used, RUNS, "unless-stopped")
 
     def _back_up(self) -> None:
         """Make a backup that is there before, and is the one to be restored, or the one that is removed in the end."""
