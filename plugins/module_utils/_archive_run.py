@@ -30,7 +30,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._archive_kind im
 from ansible_collections.voltainer.volumes.plugins.module_utils._digest import TreeDigest
 from ansible_collections.voltainer.volumes.plugins.module_utils._entry import Keeps, shown
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import RefusedError, VolumesError
-from ansible_collections.voltainer.volumes.plugins.module_utils._helper import Helper
+from ansible_collections.voltainer.volumes.plugins.module_utils._helper import TAR, Helper
 from ansible_collections.voltainer.volumes.plugins.module_utils._program import Program, ProgramError, find, start
 from ansible_collections.voltainer.volumes.plugins.module_utils._progress import Progress, Watcher
 from ansible_collections.voltainer.volumes.plugins.module_utils._reach import Reach, Source, packed_by
@@ -42,7 +42,6 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._tar import (
     read_tar,
 )
 
-_TAR = "/usr/bin/tar"
 _PIECE = 1 << 20
 # tar ends with it where a file changed while it was read.
 _CHANGED = 1
@@ -204,7 +203,7 @@ def unpack(  # noqa: PLR0913 - a place, an archive, and how that is read
 
 
 def _unpack_here(at: Helper, volume: str, stream: IO[bytes], more: list[str]) -> None:
-    tar = at.start([_TAR, *UNPACK_OPTIONS, "--file=-", f"--directory={at.places[volume]}", *more], stdin=stream)
+    tar = at.start([TAR, *UNPACK_OPTIONS, "--file=-", f"--directory={at.places[volume]}", *more], stdin=stream)
     try:
         tar.wait(f"Cannot unpack the archive into the volume '{volume}'")
     finally:
@@ -214,7 +213,7 @@ def _unpack_here(at: Helper, volume: str, stream: IO[bytes], more: list[str]) ->
 def _first_name(archive: int, kind: ArchiveKind, identity_file: str | None) -> str:
     with ExitStack() as stack:
         stream = stack.enter_context(_opened(archive, kind, identity_file, whole=False))
-        program = start([_TAR, "--list", "--file=-"], stdin=stream, stdout=-1)
+        program = start([TAR, "--list", "--file=-"], stdin=stream, stdout=-1)
         stack.callback(program.stop)
         return program.process.stdout.readline().decode("utf-8", "surrogateescape") if program.process.stdout else ""
 
@@ -251,7 +250,7 @@ def _environment() -> dict[str, str]:
 
 def _packed_blindly(at: Helper, volume: str, commands: Sequence[list[str]], out: int, progress: Progress) -> Packed:
     """Pack with nothing between tar and the program that compresses, so that the volume is read as fast as can be."""
-    tar = at.start([_TAR, *PACK_OPTIONS, "--file=-", f"--directory={at.places[volume]}", "."], stdout=-1)
+    tar = at.start([TAR, *PACK_OPTIONS, "--file=-", f"--directory={at.places[volume]}", "."], stdout=-1)
     with ExitStack() as stack, Watcher(progress, tar.bytes_written):
         stack.callback(tar.stop)
         _wait_for(list(_chained(tar.process.stdout, commands, out, stack)))

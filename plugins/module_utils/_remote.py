@@ -18,7 +18,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._engine import t
 from ansible_collections.voltainer.volumes.plugins.module_utils._entry import LEAST, Keeps
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import EngineError, RefusedError, VolumesError
 from ansible_collections.voltainer.volumes.plugins.module_utils._guard import name_of
-from ansible_collections.voltainer.volumes.plugins.module_utils._helper import created, held, let_go, mounts_of
+from ansible_collections.voltainer.volumes.plugins.module_utils._helper import TAR, created, held, let_go, mounts_of
 from ansible_collections.voltainer.volumes.plugins.module_utils._helper_engine import HelperEngine, HelperMount
 from ansible_collections.voltainer.volumes.plugins.module_utils._program import ProgramError
 from ansible_collections.voltainer.volumes.plugins.module_utils._tar import PACK_OPTIONS, UNPACK_OPTIONS
@@ -188,7 +188,7 @@ class Remote:
     @contextmanager
     def packed(self, volume: str) -> Iterator[Output]:
         """Yield a tar file of the volume, as it is read. Raises ProgramError where tar fails."""
-        argv = ["/usr/bin/tar", *PACK_OPTIONS, "--file=-", f"--directory={self.places[volume]}", "."]
+        argv = [TAR, *PACK_OPTIONS, "--file=-", f"--directory={self.places[volume]}", "."]
         with ExitStack() as stack:
             what = f"Cannot pack the volume '{volume}'"
             output, _input = stack.enter_context(self._started(what, argv, accept=(0, 1)))
@@ -200,7 +200,7 @@ class Remote:
 
         Raises ProgramError where tar fails.
         """
-        argv = ["/usr/bin/tar", *UNPACK_OPTIONS, "--file=-", f"--directory={self.places[volume]}", *more]
+        argv = [TAR, *UNPACK_OPTIONS, "--file=-", f"--directory={self.places[volume]}", *more]
         with ExitStack() as stack:
             _output, into = stack.enter_context(self._started(f"Cannot unpack into the volume '{volume}'", argv))
             yield into

@@ -27,7 +27,6 @@ class StreamContent:
     engine: HelperEngine
     source: str
     verify: bool = True
-    hot: bool = False
     elsewhere: bool = False
     report: Report = field(default_factory=Report)
     progress: Progress = field(default_factory=lambda: Progress(None))
