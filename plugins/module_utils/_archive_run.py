@@ -27,6 +27,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._archive_kind im
     decrypt_command,
     encrypt_command,
 )
+from ansible_collections.voltainer.volumes.plugins.module_utils._beside import beside
 from ansible_collections.voltainer.volumes.plugins.module_utils._digest import TreeDigest
 from ansible_collections.voltainer.volumes.plugins.module_utils._entry import Keeps, shown
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import RefusedError, VolumesError
@@ -154,16 +155,16 @@ def read_back(
 @contextmanager
 def synced(archive: int) -> Iterator[None]:
     """Have the archive on the disk at the end of the block, which may read it. Raises VolumesError where it is not."""
-    syncing = _Syncing(archive)
-    syncing.start()
-    try:
+    with beside(lambda: _to_the_disk(archive)):
         yield
-    finally:
-        # It ends before the file is closed.
-        syncing.join()
-    if syncing.error:
-        why = syncing.error.strerror or str(syncing.error)
-        raise VolumesError(_CANNOT_WRITE, why, "Make more space in the folder, and look at its disk") from syncing.error
+
+
+def _to_the_disk(archive: int) -> None:
+    try:
+        os.fsync(archive)
+    except OSError as exc:
+        why = exc.strerror or str(exc)
+        raise VolumesError(_CANNOT_WRITE, why, "Make more space in the folder, and look at its disk") from exc
 
 
 def _look_at(stream: Source, checked: Checked, progress: Progress) -> None:
@@ -420,21 +421,6 @@ class _Writing:
 
     def hexdigest(self) -> str:
         return self._hash.hexdigest()
-
-
-class _Syncing(threading.Thread):
-    """Brings a file to the disk beside all else."""
-
-    def __init__(self, archive: int) -> None:
-        super().__init__(daemon=True)
-        self._archive = archive
-        self.error: OSError | None = None
-
-    def run(self) -> None:
-        try:
-            os.fsync(self._archive)
-        except OSError as exc:
-            self.error = exc
 
 
 class _Hashing(threading.Thread):

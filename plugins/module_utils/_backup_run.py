@@ -34,6 +34,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._backup_found im
 from ansible_collections.voltainer.volumes.plugins.module_utils._backup_names import ArchiveName
 from ansible_collections.voltainer.volumes.plugins.module_utils._backup_plan import plan_backup, unchanged
 from ansible_collections.voltainer.volumes.plugins.module_utils._backup_wanted import BackupWanted
+from ansible_collections.voltainer.volumes.plugins.module_utils._beside import beside
 from ansible_collections.voltainer.volumes.plugins.module_utils._copy_plan import around, writing
 from ansible_collections.voltainer.volumes.plugins.module_utils._data_engine import DataEngine
 from ansible_collections.voltainer.volumes.plugins.module_utils._data_look import (
@@ -234,9 +235,8 @@ def _archive(engine: DataEngine, wanted: BackupWanted, seen: _Seen, making: _Mak
             began = _since(seen.rest)
             seen.packed = pack(at, wanted.name, archive, packing, progress)
             seen.changed = _changed(at, wanted.name, began)
-        # The archive goes to the disk while it is read back, from memory.
-        with synced(archive):
-            seen.hold.close()
+        # The archive goes to the disk, and the engine ends its hold on the volume, while it is read back from memory.
+        with synced(archive), beside(seen.hold.close):
             seen.manifest = _proved(wanted, seen, archive, name, progress)
         folder.write(name.manifest, seen.manifest.to_json())
         folder.publish(str(name))

@@ -190,31 +190,29 @@ class Walk:
                     if descent.up() is None:
                         self.vanished(descent.above[:-1])
                     continue
-                yield from self._entry(name)
+                # In line: with a generator for each entry, a walk takes half as long again.
+                path = descent.above + name
+                try:
+                    status = os.stat(name, dir_fd=descent.fd, follow_symlinks=False)
+                except OSError as exc:
+                    self.missed(path, exc)
+                    continue
+                if not stat.S_ISDIR(status.st_mode):
+                    yield Step(path, name, status)
+                elif path != LOST_AND_FOUND or holds_data(name, descent.fd):
+                    yield Step(path, name, status)
+                    self._enter(path, name, status)
 
     def vanished(self, path: bytes) -> None:
         """Note that what is at the path is no longer there."""
         self.problems.append(Problem(path, "vanished"))
 
-    def _entry(self, name: bytes) -> Iterator[Step]:
-        descent = self.descent
-        path = descent.above + name
-        try:
-            status = os.stat(name, dir_fd=descent.fd, follow_symlinks=False)
-        except OSError as exc:
-            self.missed(path, exc)
-            return
-        if not stat.S_ISDIR(status.st_mode):
-            yield Step(path, name, status)
-            return
-        if path == LOST_AND_FOUND and not holds_data(name, descent.fd):
-            return
-        yield Step(path, name, status)
-        if status.st_dev != descent.device:
+    def _enter(self, path: bytes, name: bytes, status: os.stat_result) -> None:
+        if status.st_dev != self.descent.device:
             self.problems.append(Problem(path, "mounted"))
             return
         try:
-            descent.down(name)
+            self.descent.down(name)
         except GoneError:
             self.vanished(path)
         except MountedError:

@@ -33,6 +33,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._tar_header impo
     pairs,
     parse_header,
     parse_records,
+    parse_size,
     parse_time,
     xattr_name,
 )
@@ -74,6 +75,7 @@ _BUFFER = 1 << 18
 _ZEROS = bytes(BLOCK)
 # More is no extended header, but a size that is damaged: attributes take 64 KiB each, lists of pieces 20 bytes a piece.
 _HEADER_AT_MOST = 1 << 26
+_TYPE = slice(156, 157)
 _KINDS: dict[bytes, Kind] = {
     b"\0": "file",
     b"0": "file",
@@ -279,30 +281,27 @@ class _Archive:
                 source.drain()
                 return
             try:
-                header = parse_header(block)
-                if self._is_extension(header):
+                if block[_TYPE] not in _KINDS:
+                    self._extend(block)
                     continue
-                entry = self._entry(header, block)
+                entry = self._entry(parse_header(block), block)
             except FormatError as exc:
                 raise DamagedArchiveError(str(exc), begun, source.last) from exc
             self._records, self._name, self._linkname = [], None, None
             source.last = entry.path
             yield entry
 
-    def _is_extension(self, header: Header) -> bool:
-        """Tell whether the header is about the next one, and take in what it says."""
-        kind = header.kind
-        if kind in _KINDS:
-            return False
+    def _extend(self, block: bytes) -> None:
+        """Take in what a header says of the next one, together with the data that follow it."""
+        size, kind = parse_size(block), block[_TYPE]
         if kind == b"V":
             # The label of an archive.
-            return True
+            return
         if kind not in b"xXgLK":
             raise FormatError(f"it has an entry of a type that is not known, {kind!r}")
-        if header.size > _HEADER_AT_MOST:
+        if size > _HEADER_AT_MOST:
             raise FormatError("an extended header is too large")
-        data = self._source.take(header.size)
-        self._source.skip(-header.size % BLOCK)
+        data = self._source.take(size + -size % BLOCK)[:size]
         if kind == b"L":
             self._name = data.split(b"\0", 1)[0]
         elif kind == b"K":
@@ -311,7 +310,6 @@ class _Archive:
             self._global.update(parse_records(data))
         else:
             self._records = parse_records(data)
-        return True
 
     def _entry(self, header: Header, block: bytes) -> Entry:
         known, xattrs, pieces = self._known()
@@ -351,6 +349,8 @@ class _Archive:
 
     def _known(self) -> tuple[dict[bytes, bytes], tuple[tuple[bytes, bytes], ...], list[bytes]]:
         """Return the records that apply, the attributes among them, and the numbers of sparse format 0.0."""
+        if not self._records:
+            return self._global, (), []
         known, xattrs = dict(self._global), {}
         numbers = []
         for name, value in self._records:
@@ -383,16 +383,17 @@ class _Archive:
             while old.more:
                 old.add(source.block())
             size, pieces = old.size, old.pieces
-        elif any(name.startswith(_SPARSE) for name in known):
+        elif numbers or any(name.startswith(_SPARSE) for name in known):
             size, pieces, stored = self._sparse(known, numbers, stored)
+        elif self._content and stored <= _BUFFER:
+            # Most files of most archives.
+            return stored, hash_of(source.take(stored + padding)[:stored])
         else:
             size, pieces = stored, [(0, stored)]
         check_pieces(pieces, size, stored)
         if not self._content:
             source.skip(stored)
             content = b""
-        elif pieces == [(0, size)] and size <= _BUFFER:
-            content = hash_of(source.take(size))
         else:
             content = self._hash(pieces, size)
         source.skip(padding)

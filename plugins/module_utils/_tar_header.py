@@ -18,6 +18,7 @@ from typing import NamedTuple
 BLOCK = 512
 # name, mode, uid, gid, size, mtime, checksum, type, link's name, magic, major, minor, prefix
 _FIELDS = Struct("100s8s8s8s12s12s8sc100s6s66x8s8s155s12x")
+_SIZE = slice(124, 136)
 _CHECKSUM = slice(148, 156)
 # Eight spaces stand for the checksum while it is reckoned.
 _SPACES = 8 * 0x20
@@ -73,6 +74,16 @@ def parse_header(block: bytes) -> Header:
         linkname.split(b"\0", 1)[0],
         (_number(major), _number(minor)) if kind in b"34" else (0, 0),
     )
+
+
+def parse_size(block: bytes) -> int:
+    """Take of a header its size only, which is all that counts of one before extended records."""
+    if not _is_sum(block, block[_CHECKSUM]):
+        raise FormatError("the checksum of a header is wrong")
+    size = _number(block[_SIZE])
+    if size < 0:
+        raise FormatError("a size is below zero")
+    return size
 
 
 def parse_records(data: bytes) -> list[tuple[bytes, bytes]]:
