@@ -41,10 +41,12 @@ demo: lab-setup collection ## Show a storage plugin, a volume on it, and data th
 
 .PHONY: test
 test: setup ## Run everything: unit tests, linters, types, sanity, artefact, scenarios
+	@tests/setup.sh programs
 	@$(TOOLS_PYTHON) -m pytest tests/unit tests/project
 
 .PHONY: test-unit
 test-unit: setup ## Run the unit tests only; ARGS goes to pytest
+	@tests/setup.sh programs
 	@$(TOOLS_PYTHON) -m pytest tests/unit $(ARGS)
 
 .PHONY: lint format-check ruff yamllint ansible-lint changelog-lint docs-check

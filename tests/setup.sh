@@ -6,6 +6,7 @@
 # Set up what the commands of the Makefile need; safe to repeat, and quick when there is nothing to do.
 #   tests/setup.sh venv    .venv with the locked tools, and git
 #   tests/setup.sh sanity  what ansible-test uses beside that: shellcheck
+#   tests/setup.sh programs  what archives are made with in unit tests: age, restic, zstd, ...
 #   tests/setup.sh lab     .venv, and ssh to reach the lab's hosts with
 #   tests/setup.sh lock    requirements/dev.txt anew from requirements/dev.in
 # As root on Debian, missing packages are installed, and said so. Otherwise they are named.
@@ -97,6 +98,17 @@ set_up_sanity() {
     fi
 }
 
+# What archives are made with: tests of a program that is missing are skipped.
+set_up_programs() {
+    missing=""
+    for pair in age:age bzip2:bzip2 gpg:gnupg restic:restic rsync:rsync xz:xz-utils zstd:zstd; do
+        command -v "${pair%%:*}" >/dev/null || missing="$missing ${pair#*:}"
+    done
+    [ -n "$missing" ] || return 0
+    # shellcheck disable=SC2086 # several packages
+    if can_install; then need $missing; else say "these packages are missing, and tests of them are skipped:$missing"; fi
+}
+
 lock() {
     new_venv .cache/lock
     .cache/lock/bin/python -m pip install -qq --disable-pip-version-check "$UV"
@@ -110,7 +122,8 @@ lock() {
 case "${1:-}" in
     venv) set_up_venv ;;
     sanity) set_up_sanity ;;
+    programs) set_up_programs ;;
     lab) set_up_venv; set_up_lab ;;
     lock) lock ;;
-    *) fail "usage: tests/setup.sh venv|sanity|lab|lock" ;;
+    *) fail "usage: tests/setup.sh venv|sanity|programs|lab|lock" ;;
 esac

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import stat
 import subprocess
 from contextlib import contextmanager
 
@@ -201,11 +202,13 @@ def test_a_full_disk_is_told(source, tmp_path, secrets, kind):
 
 @pytest.mark.parametrize("encryption", ["none", "age", "gpg"])
 def test_recipients_are_tried_before(secrets, encryption):
+    needs(ArchiveKind("none", encryption))
     check_recipients("a", Packing(ArchiveKind("zstd", encryption), recipients=secrets[encryption][0]))
 
 
 @pytest.mark.parametrize(("encryption", "recipient"), [("age", "age1nonsense"), ("gpg", "A" * 40)])
 def test_recipients_without_a_key_are_told_before(secrets, encryption, recipient):
+    needs(ArchiveKind("none", encryption))
     packing = Packing(ArchiveKind("zstd", encryption), recipients=(*secrets[encryption][0], recipient))
     with pytest.raises(
         VolumesError, match=rf"Cannot encrypt the backup of the volume 'a': {encryption} failed: .*{recipient}"
@@ -251,6 +254,23 @@ def test_what_is_below_a_folder_is_unpacked_alone(source, tmp_path, target, dott
     subprocess.run(["tar", "-C", source, "-cf", tmp_path / "archive", *names], check=True)
     unpacked(tmp_path / "archive", target, ArchiveKind("none"), prefix=b"sub")
     assert os.listdir(target) == ["other"]
+
+
+@pytest.mark.parametrize("name", ["backup/a", "a.c,k|u*p[x]$^\\/(s){2}+?", "-a b/\n"])
+def test_the_volume_gets_the_status_of_the_folder_that_is_unpacked(tmp_path, target, name):
+    folder = tmp_path / "tree" / name
+    folder.mkdir(parents=True)
+    (folder / "file").touch()
+    os.link(folder / "file", folder / "same")
+    (folder / "link").symlink_to(f"{name}/file")
+    folder.chmod(0o2751)
+    os.utime(folder, ns=(0, 1))
+    subprocess.run(["tar", "-C", tmp_path / "tree", "--format=posix", "-cf", tmp_path / "archive", "."], check=True)
+    unpacked(tmp_path / "archive", target, ArchiveKind("none"), prefix=os.fsencode(name))
+    assert sorted(os.listdir(target)) == ["file", "link", "same"]
+    assert (stat.S_IMODE(target.stat().st_mode), target.stat().st_mtime_ns) == (0o2751, 1)
+    assert (target / "file").samefile(target / "same")
+    assert os.readlink(target / "link") == f"{name}/file"
 
 
 @pytest.mark.parametrize(("program", "kind"), [("zstd", ArchiveKind("zstd")), ("age", ArchiveKind("none", "age"))])
