@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -189,11 +190,7 @@ def unpack(  # noqa: PLR0913 - a place, an archive, and how that is read
     """Unpack an archive, or what is below the folder `prefix` in it, into the empty volume. Raises ProgramError."""
     more: list[str] = []
     if prefix:
-        # tar takes names as the archive has them, and counts a leading dot.
-        dotted = _first_name(archive, kind, identity_file).startswith("./")
-        depth = len(prefix.split(b"/")) + dotted
-        member = ("./" if dotted else "") + os.fsdecode(prefix)
-        more = [f"--strip-components={depth}", "--no-wildcards", "--", member]
+        more = _only_below(prefix, dotted=_first_name(archive, kind, identity_file).startswith("./"))
     with _opened(archive, kind, identity_file) as stream:
         if isinstance(at, Helper):
             _unpack_here(at, volume, stream, more)
@@ -201,6 +198,17 @@ def unpack(  # noqa: PLR0913 - a place, an archive, and how that is read
         with at.unpacking(volume, more) as sink:
             for piece in iter(lambda: stream.read(_PIECE), b""):
                 sink.write(piece)
+
+
+def _only_below(prefix: bytes, *, dotted: bool) -> list[str]:
+    """Return the options by which tar unpacks what is below a folder, and gives the folder's own status to the root.
+
+    --strip-components would leave that out. Hard links lead to the new names, symbolic links stay as they are.
+    """
+    folder = os.fsdecode(_SPECIAL.sub(rb"\\\g<0>", prefix))
+    # tar takes names as the archive has them.
+    member = ("./" if dotted else "") + os.fsdecode(prefix)
+    return [f"--transform=flags=rhS;s,^(\\./)?{folder}(/|$),./,x", "--no-wildcards", "--", member]
 
 
 def _unpack_here(at: Helper, volume: str, stream: IO[bytes], more: list[str]) -> None:
@@ -259,6 +267,8 @@ def _packed_blindly(at: Helper, volume: str, commands: Sequence[list[str]], out:
     return Packed()
 
 
+# What has a meaning in an extended regular expression, or ends it.
+_SPECIAL = re.compile(rb"[\\.\[\]*^$+?(){}|,]")
 _CANNOT_WRITE = "Cannot write the archive"
 
 
