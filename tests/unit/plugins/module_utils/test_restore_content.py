@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 
 import pytest
-from ansible_collections.voltainer.volumes.plugins.module_utils import _restore_run
+from ansible_collections.voltainer.volumes.plugins.module_utils import _restore_content
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import RefusedError
 
 from .backups import NEW_YEAR, snapshot
@@ -38,7 +38,7 @@ def beside(tmp_path):
     ],
 )
 def test_no_link_of_a_snapshot_is_followed(beside, paths, found):
-    with _restore_run._opened_below(str(beside), [str(beside / path) for path in paths]) as folder:
+    with _restore_content._opened_below(str(beside), [str(beside / path) for path in paths]) as folder:
         assert (None if folder is None else os.listdir(folder)) == found
 
 
@@ -46,10 +46,10 @@ def test_what_is_moved_comes_from_the_folder_that_was_opened(beside, tmp_path):
     target = tmp_path / "target"
     target.mkdir()
     (beside / "real" / "_data").chmod(0o750)
-    with _restore_run._opened_below(str(beside), [str(beside / "real" / "_data")]) as folder:
+    with _restore_content._opened_below(str(beside), [str(beside / "real" / "_data")]) as folder:
         (beside / "real").rename(beside / "moved")
         (beside / "real").symlink_to(tmp_path / "victim")
-        _restore_run._put(folder, str(target))
+        _restore_content._put(folder, str(target))
     assert os.listdir(target) == ["file"]
     assert target.stat().st_mode & 0o777 == 0o750
     assert os.listdir(tmp_path / "victim" / "_data") == ["important"]
@@ -61,7 +61,7 @@ def test_devices_in_a_snapshot_are_refused_and_listed(tmp_path):
     folder = os.open(tmp_path, os.O_RDONLY)
     try:
         with pytest.raises(RefusedError, match=r"'disk': it is a device.*allow_devices") as caught:
-            _restore_run._refuse_devices(folder, snapshot("abcdef0123", NEW_YEAR))
+            _restore_content._refuse_devices(folder, snapshot("abcdef0123", NEW_YEAR))
     finally:
         os.close(folder)
     assert caught.value.details == {"dangers": ["'disk': it is a device"]}
