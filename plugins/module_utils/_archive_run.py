@@ -30,7 +30,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._archive_kind im
 )
 from ansible_collections.voltainer.volumes.plugins.module_utils._beside import beside
 from ansible_collections.voltainer.volumes.plugins.module_utils._digest import TreeDigest
-from ansible_collections.voltainer.volumes.plugins.module_utils._entry import Keeps, shown
+from ansible_collections.voltainer.volumes.plugins.module_utils._entry import Entry, Keeps, shown
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import RefusedError, VolumesError
 from ansible_collections.voltainer.volumes.plugins.module_utils._helper import TAR, Helper
 from ansible_collections.voltainer.volumes.plugins.module_utils._program import Program, ProgramError, find, start
@@ -182,6 +182,23 @@ def _look_at(stream: Source, checked: Checked, progress: Progress) -> None:
             _remember(checked.dangers, f"'{shown(entry.path)}': {danger}")
         if len(checked.names) < _TOPS:
             checked.names.append(entry.path + (b"/" if entry.kind == "directory" else b""))
+
+
+def entries_below(
+    archive: int, kind: ArchiveKind, *, identity_file: str | None = None, prefix: bytes = b"", links: bool = True
+) -> Iterator[Entry]:
+    """Yield the entries of an archive that are below the folder `prefix`, with the paths that `unpack` gives them.
+
+    Raises what `read_back` does. `links` is that of `read_tar`.
+    """
+    start = prefix + b"/"
+    with _opened(archive, kind, identity_file) as stream:
+        for entry in read_tar(stream, links=links):
+            if not prefix:
+                yield entry
+            elif entry.path.startswith(start):
+                linked = entry.target[len(start) :] if entry.kind == "link" else entry.target
+                yield entry._replace(path=entry.path[len(start) :], target=linked)
 
 
 def unpack(  # noqa: PLR0913 - a place, an archive, and how that is read

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timezone
 
 from ansible_collections.voltainer.volumes.plugins.module_utils._backup_folder import BackupFolder, backup_folder
@@ -15,14 +15,14 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._backup_found im
 from ansible_collections.voltainer.volumes.plugins.module_utils._backup_names import ArchiveName, archives_of
 from ansible_collections.voltainer.volumes.plugins.module_utils._data_engine import DataEngine
 from ansible_collections.voltainer.volumes.plugins.module_utils._digest import TreeDigest
-from ansible_collections.voltainer.volumes.plugins.module_utils._entry import Keeps
+from ansible_collections.voltainer.volumes.plugins.module_utils._entry import Entry, Keeps
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import RefusedError, VolumesError
 from ansible_collections.voltainer.volumes.plugins.module_utils._helper import Helper
 from ansible_collections.voltainer.volumes.plugins.module_utils._manifest import EngineFacts
 from ansible_collections.voltainer.volumes.plugins.module_utils._program import PATH, find
 from ansible_collections.voltainer.volumes.plugins.module_utils._progress import Progress
 from ansible_collections.voltainer.volumes.plugins.module_utils._reach import Reach
-from ansible_collections.voltainer.volumes.plugins.module_utils._stream import digest_of
+from ansible_collections.voltainer.volumes.plugins.module_utils._tar import read_tar
 from ansible_collections.voltainer.volumes.plugins.module_utils._tree import walk
 from ansible_collections.voltainer.volumes.plugins.module_utils._volume_filter import parse_time
 
@@ -90,12 +90,20 @@ def stored_in(path: str, volume: str) -> tuple[StoredArchive, ...]:
 
 def content_digest(at: Reach, volume: str, progress: Progress | None = None) -> TreeDigest:
     """Return the digest of all that is in the volume."""
-    if not isinstance(at, Helper):
-        return digest_of(at, volume, Keeps(), progress=progress)
     digest = TreeDigest(Keeps())
-    for entry in walk(at.open(volume), on_bytes=progress.advance if progress else None):
+    for entry in entries_of(at, volume, progress=progress):
         digest.add(entry)
     return digest
+
+
+def entries_of(at: Reach, volume: str, *, links: bool = True, progress: Progress | None = None) -> Iterator[Entry]:
+    """Yield all that is in the volume; without `links`, each name of a file as a file of its own."""
+    on_bytes = progress.advance if progress else None
+    if isinstance(at, Helper):
+        yield from walk(at.open(volume), links=links, on_bytes=on_bytes)
+        return
+    with at.packed(volume) as stream:
+        yield from read_tar(stream, links=links, on_bytes=on_bytes)
 
 
 def _version(path: str) -> str:

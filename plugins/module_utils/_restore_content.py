@@ -12,13 +12,14 @@ import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ansible_collections.voltainer.volumes.plugins.module_utils._archive_layout import Layout
-from ansible_collections.voltainer.volumes.plugins.module_utils._archive_run import unpack
+from ansible_collections.voltainer.volumes.plugins.module_utils._archive_run import entries_below, unpack
 from ansible_collections.voltainer.volumes.plugins.module_utils._data_engine import DataEngine
-from ansible_collections.voltainer.volumes.plugins.module_utils._data_look import content_digest
-from ansible_collections.voltainer.volumes.plugins.module_utils._entry import counts_as_xattr, shown
+from ansible_collections.voltainer.volumes.plugins.module_utils._data_look import content_digest, entries_of
+from ansible_collections.voltainer.volumes.plugins.module_utils._digest import TreeDigest
+from ansible_collections.voltainer.volumes.plugins.module_utils._entry import Entry, counts_as_xattr, shown
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import RefusedError, VolumesError
 from ansible_collections.voltainer.volumes.plugins.module_utils._progress import Progress
 from ansible_collections.voltainer.volumes.plugins.module_utils._reach import Reach
@@ -102,6 +103,48 @@ class ArchiveContent(BackupContent):
         )
         self.seconds = time.monotonic() - began
         self.progress.finish()
+
+    def check(self, at: Reach, target: str, *, besides: str = "") -> None:
+        """See Content."""
+        if self.verify and self.digest is None:
+            self._compare(at, target)
+        super().check(at, target, besides=besides)
+
+    def _compare(self, at: Reach, target: str) -> None:
+        """Compare the volume with the archive itself, which has no manifest. Raises VolumesError where they differ.
+
+        Not the folders: what an archive does not have of them, tar makes as it likes. Where the first name of a file
+        is another one in the archive, both sides are compared once more with each name as a file.
+        """
+        counts = []
+        for links in (True, False):
+            keeps = replace(at.keeps(target, may_write=False), links=links)
+            packed, unpacked = TreeDigest(keeps), TreeDigest(keeps)
+            _add_all(packed, self._entries(links=links))
+            _add_all(unpacked, entries_of(at, target, links=links))
+            if packed.hexdigest() == unpacked.hexdigest():
+                return
+            counts = [packed.entries, unpacked.entries]
+        raise VolumesError(
+            f"What was unpacked into '{target}' is not what the archive has",
+            f"apart from folders, the archive has {counts[0]} entries, and the volume {counts[1]}"
+            if counts[0] != counts[1]
+            else "entries differ in their content, owner, mode, time or attributes",
+            "Look at the disk and its file system. An archive to which entries were appended has some of them twice:"
+            " take that as it is with 'verify: false'",
+        )
+
+    def _entries(self, *, links: bool) -> Iterator[Entry]:
+        if self.facts is None:
+            return iter(())
+        prefix = os.fsencode(self.inside.prefix)
+        return entries_below(self.handle, self.facts.kind, identity_file=self.identity_file, prefix=prefix, links=links)
+
+
+def _add_all(digest: TreeDigest, entries: Iterable[Entry]) -> None:
+    for entry in entries:
+        if entry.kind != "directory":
+            digest.add(entry)
 
 
 @dataclass

@@ -161,8 +161,8 @@ options:
     description:
       - Compare the archive's file with the digest in its manifest, and what was unpacked with the digest of the
         content.
-      - Without a manifest, there is nothing to compare with. What is damaged then is only noticed where the archive
-        cannot be read.
+      - What was unpacked of an archive without a manifest is compared with the archive itself, apart from its folders.
+        That such an archive is damaged is only noticed where it cannot be read.
     type: bool
     default: true
   driver:
