@@ -89,13 +89,17 @@ def _local(host: LabHost, name: str, kind: str, amount: int) -> Runs:
     host.run(f"docker volume create {volume} && {_container(host, volume)}")
     try:
         folder = host.run(f"docker volume inspect --format '{{{{.Mountpoint}}}}' {volume}").strip()
-        return _rounds(host, name, _groups(name, _filled(host, kind, amount, folder)))
+        return _rounds(host, name, _groups(name, _filled(host, kind, amount, folder), _image(host)))
     finally:
         host.run(f"docker rm --force {volume}; docker volume rm --force {volume} {COPIED} {RESTORED}")
 
 
+def _image(host: LabHost) -> str:
+    return str(host.variables["lab_image"])
+
+
 def _container(host: LabHost, volume: str) -> str:
-    return f"docker run --detach  --name {volume} --volume {volume}:/data {host.variables['lab_image']} sleep 1d"
+    return f"docker run --detach --name {volume} --volume {volume}:/data {_image(host)} sleep 1d"
 
 
 def _filled(host: LabHost, kind: str, amount: int, folder: str) -> str:
@@ -115,7 +119,7 @@ def _rounds(host: LabHost, name: str, groups: list[list[Task]]) -> Runs:
     return runs
 
 
-def _groups(name: str, folder: str) -> list[list[Task]]:
+def _groups(name: str, folder: str, image: str) -> list[list[Task]]:
     volume = PREFIX + name
     backup = {"name": volume, "path": BACKUPS, "quiesce": "pause"}
     copy = {"source": volume, "name": COPIED, "quiesce": "pause"}
@@ -124,7 +128,7 @@ def _groups(name: str, folder: str) -> list[list[Task]]:
         [
             _bare("pipe", f"tar -C {folder} -cf - . | zstd -T0 >{SCRATCH}/archive"),
             {"name": "backup", BACKUP: backup},
-            _bare("gzip", f"tar -C {folder} -cf - . | gzip -6 >{SCRATCH}/archive"),
+            _bare("gzip", _in_container(volume, image)),
         ],
         [_bare("cp", f"cp -a {folder} {SCRATCH}/copy"), {"name": "copy", COPY: copy}],
         [
@@ -132,6 +136,14 @@ def _groups(name: str, folder: str) -> list[list[Task]]:
             {"name": "restore", RESTORE: restore},
         ],
     ]
+
+
+def _in_container(volume: str, image: str) -> str:
+    """Return the command that packs as offen/docker-volume-backup does, with the programs of the host."""
+    programs = " ".join(f"--volume {folder}:{folder}:ro" for folder in ("/usr", "/lib", "/lib64"))
+    volumes = f"--volume {volume}:/backup:ro --volume {SCRATCH}:/archive"
+    packing = "/usr/bin/tar -C /backup -cf - . | /usr/bin/gzip -6 >/archive/archive"
+    return f"docker run --rm {volumes} {programs} {image} sh -c {shlex.quote(packing)}"
 
 
 def _bare(name: str, command: str) -> Task:
@@ -151,7 +163,13 @@ def _backup_figures(what: str, runs: Runs) -> list[Figure]:
     return [
         _ratio(f"{what}: backup, reading, of tar and zstd", reading, pipe, 1 / 0.85),
         _ratio(f"{what}: backup, the whole task, of tar and zstd", whole, pipe, 2.2),
-        _ratio(f"{what}: backup, the whole task, times faster than tar and gzip", gzip, whole, 4, at_least=True),
+        _ratio(
+            f"{what}: backup, the whole task, times faster than gzip in a container",
+            gzip,
+            whole,
+            4,
+            at_least=True,
+        ),
         _ratio(f"{what}: backup, users at rest, of reading", runs.told("backup", "seconds_quiesced"), reading, 1.2),
     ]
 
@@ -202,7 +220,7 @@ def _array_figures(host: LabHost, kind: str, amount: int) -> list[Figure]:
         host.run(_container(host, volume))
         pid = host.run(f"docker inspect --format '{{{{.State.Pid}}}}' {volume}").strip()
         folder = _filled(host, kind, amount, f"/proc/{pid}/root/data")
-        runs = _rounds(host, f"array-{kind}", [_groups(f"array-{kind}", folder)[0][:2]])
+        runs = _rounds(host, f"array-{kind}", [_groups(f"array-{kind}", folder, _image(host))[0][:2]])
         reading = runs.told("backup", "seconds_reading")
         return [_ratio(f"{kind}, of an array: backup, reading, of tar and zstd", reading, runs.bare("pipe"), 1 / 0.7)]
     finally:
