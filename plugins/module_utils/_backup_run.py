@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-import platform
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -124,8 +123,10 @@ def _observe(
 ) -> _Seen:
     volume = engine.volume(wanted.name)
     users = engine.users(wanted.name)
-    facts = engine_facts(engine)
-    found = BackupFound(now=now_of(engine), engine=facts, volume=volume)
+    info = engine.info()
+    facts = engine_facts(info, engine.transport.api_version)
+    host_os = str(info.get("OperatingSystem") or "unknown")
+    found = BackupFound(now=now_of(info), engine=facts, host_os=host_os, volume=volume)
     if wanted.path:
         if not check_mode and os.path.isdir(wanted.path):
             with backup_folder(wanted.path) as folder:
@@ -295,7 +296,7 @@ def _proved(wanted: BackupWanted, seen: _Seen, archive: int, name: ArchiveName, 
         hidden_options=origin.hidden_options,
         labels=origin.labels,
         engine=seen.found.engine,
-        host_os=f"{platform.system()} {platform.release()}",
+        host_os=seen.found.host_os,
         created=created_text(name.time),
         archive=str(name),
         compression=wanted.compression,

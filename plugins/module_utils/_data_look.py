@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timezone
+from typing import Any
 
 from ansible_collections.voltainer.volumes.plugins.module_utils._backup_folder import BackupFolder, backup_folder
 from ansible_collections.voltainer.volumes.plugins.module_utils._backup_found import FolderFacts, StoredArchive
 from ansible_collections.voltainer.volumes.plugins.module_utils._backup_names import ArchiveName, archives_of
-from ansible_collections.voltainer.volumes.plugins.module_utils._data_engine import DataEngine
 from ansible_collections.voltainer.volumes.plugins.module_utils._digest import TreeDigest
 from ansible_collections.voltainer.volumes.plugins.module_utils._entry import Entry, Keeps
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import RefusedError, VolumesError
@@ -30,20 +30,19 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._volume_filter i
 _QUICK = 20
 
 
-def engine_facts(engine: DataEngine) -> EngineFacts:
-    """Return which engine it is."""
-    info = engine.info()
+def engine_facts(info: Mapping[str, Any], api: str) -> EngineFacts:
+    """Return which engine it is, of what it says of itself."""
     return EngineFacts(
         id=str(info.get("ID") or ""),
         name=str(info.get("Name") or ""),
         version=str(info.get("ServerVersion") or ""),
-        api=engine.transport.api_version,
+        api=api,
     )
 
 
-def now_of(engine: DataEngine) -> datetime:
+def now_of(info: Mapping[str, Any]) -> datetime:
     """Return the time of the engine's host, without fractions of a second."""
-    found = parse_time(engine.node().time) or datetime.now(timezone.utc)
+    found = parse_time(str(info.get("SystemTime") or "")) or datetime.now(timezone.utc)
     return found.astimezone(timezone.utc).replace(microsecond=0)
 
 

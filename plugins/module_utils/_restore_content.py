@@ -26,7 +26,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._reach import Re
 from ansible_collections.voltainer.volumes.plugins.module_utils._restic import Snapshot, restored_folders
 from ansible_collections.voltainer.volumes.plugins.module_utils._restic_run import Restic
 from ansible_collections.voltainer.volumes.plugins.module_utils._restore_plan import ArchiveFacts, Source
-from ansible_collections.voltainer.volumes.plugins.module_utils._tree import walk
+from ansible_collections.voltainer.volumes.plugins.module_utils._tree import Measured, walk
 
 # How many devices an error names.
 _DEVICES = 20
@@ -51,6 +51,10 @@ class BackupContent:
     def sources(self) -> Mapping[str, bool]:
         """See Content."""
         return {}
+
+    def may_be(self, measured: Measured) -> bool:
+        """Return whether this may be what was measured: then only a digest, for which all of it is read, can tell."""
+        return self.content_bytes in {None, measured.bytes} and self.files in {None, measured.files}
 
     def bring(self, at: Reach, target: str, *, update: bool = False) -> None:
         """See Content."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import os
 import secrets
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from typing import Any
@@ -101,7 +102,7 @@ def _content(engine: DataEngine, wanted: RestoreWanted, progress: Progress, stac
     """Choose the backup, and prove it before anything is touched."""
     if wanted.repository:
         restic = Restic(wanted.repository)
-        facts = engine_facts(engine)
+        facts = engine_facts(engine.info(), engine.transport.api_version)
         snapshot = choose_snapshot(wanted, restic.snapshots(), wanted.repository.host or facts.name)
         digest = snapshot.origin.content_digest if snapshot.origin else None
         return SnapshotContent(
@@ -119,7 +120,8 @@ def _content(engine: DataEngine, wanted: RestoreWanted, progress: Progress, stac
 def _archive_content(engine: DataEngine, wanted: RestoreWanted, progress: Progress, stack: ExitStack) -> ArchiveContent:
     path = str(wanted.path)
     if os.path.isdir(path):
-        chosen = choose_archive(wanted, stored_in(path, wanted.backed_up), engine_facts(engine))
+        mine = engine_facts(engine.info(), engine.transport.api_version)
+        chosen = choose_archive(wanted, stored_in(path, wanted.backed_up), mine)
         path = os.path.join(path, str(chosen.name))
     handle = open_archive(path)
     stack.callback(os.close, handle)
@@ -217,13 +219,13 @@ def _settle(engine: DataEngine, wanted: RestoreWanted) -> Resumed:
 def _observe(
     engine: DataEngine, wanted: RestoreWanted, content: BackupContent, unfinished: Unfinished | None
 ) -> tuple[RestoreFound, Rest | None]:
-    volume, users = engine.volume(wanted.name), engine.users(wanted.name)
+    volume, users, info = engine.volume(wanted.name), engine.users(wanted.name), engine.info()
     rest = look_for_rest(engine, wanted.quiesce, [wanted.name], users) if volume else None
     quiesce, resume = around(rest)
     source = content.source
     kinds = source.kind.programs if isinstance(source, ArchiveFacts) else ("restic",)
     found = RestoreFound(
-        now=now_of(engine),
+        now=now_of(info),
         source=source,
         volume=volume,
         users=users,
@@ -231,7 +233,7 @@ def _observe(
         unreachable=_why_copied(engine, wanted, source.origin, volume),
         names=frozenset(one.name for one in engine.volumes(LOCAL).volumes),
         tools=tools(kinds),
-        free=_free(engine),
+        free=_free(engine, info),
         unpacked=content.unpacked if isinstance(content, ArchiveContent) else None,
         first=(settle_fill_step(unfinished.fill),) if unfinished else (),
         rest=quiesce,
@@ -241,21 +243,23 @@ def _observe(
     if volume is None:
         return found, rest
     with reach(engine, {wanted.name: False}) as at:
+        may_be_equal = content.digest is not None
         if isinstance(at, Helper):
-            folder = at.open(wanted.name)
+            measured = measure(at.open(wanted.name), xattrs=False)
             # Its root is an entry, too.
-            found = replace(found, entries=measure(folder, xattrs=False).entries - 1)
-        if content.digest is not None and at.keeps(wanted.name, may_write=False) == Keeps():
+            found = replace(found, entries=measured.entries - 1)
+            may_be_equal = may_be_equal and content.may_be(measured)
+        if may_be_equal and at.keeps(wanted.name, may_write=False) == Keeps():
             found = replace(found, content_digest=content_digest(at, wanted.name).hexdigest())
     return found, rest
 
 
-def _free(engine: DataEngine) -> int | None:
+def _free(engine: DataEngine, info: Mapping[str, Any]) -> int | None:
     """Return how many bytes are free where the engine has its volumes; None where nobody here can tell."""
     if why_not_here(engine):
         return None
     try:
-        found = os.statvfs(os.path.join(str(engine.info()["DockerRootDir"]), "volumes"))
+        found = os.statvfs(os.path.join(str(info["DockerRootDir"]), "volumes"))
     except (OSError, KeyError):
         return None
     return found.f_bavail * found.f_frsize

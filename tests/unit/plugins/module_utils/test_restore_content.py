@@ -16,6 +16,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._archive_run imp
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import RefusedError, VolumesError
 from ansible_collections.voltainer.volumes.plugins.module_utils._restore_content import ArchiveContent
 from ansible_collections.voltainer.volumes.plugins.module_utils._restore_plan import ArchiveFacts
+from ansible_collections.voltainer.volumes.plugins.module_utils._tree import Measured
 
 from .backups import NEW_YEAR, snapshot
 from .volumes import folders
@@ -138,3 +139,11 @@ def test_an_archive_with_an_entry_twice_is_taken_without_a_comparison_only(tmp_p
             content.check(at, "a")
         content.verify = False
         content.check(at, "a")
+
+
+@pytest.mark.parametrize(
+    ("size", "files", "may_be"), [(None, None, True), (5, 2, True), (5, None, True), (6, 2, False), (5, 1, False)]
+)
+def test_what_a_volume_is_tells_whether_it_is_worth_reading(size, files, may_be):
+    content = ArchiveContent(None, content_bytes=size, files=files)
+    assert content.may_be(Measured(bytes=5, files=2)) is may_be
