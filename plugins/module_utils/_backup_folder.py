@@ -46,12 +46,6 @@ class BackupFolder:
         except OSError as exc:
             raise self._failed("look into", "", exc) from exc
 
-    def archives(self, volume: str) -> list[ArchiveName]:
-        """Return the archives of the volume that have a manifest, the oldest first."""
-        files = self.files()
-        there = frozenset(files)
-        return [one for one in archives_of(volume, files) if one.manifest in there]
-
     def manifest(self, archive: ArchiveName) -> Manifest:
         """Return the manifest of an archive."""
         return from_json(self.read(archive.manifest), os.path.join(self.path, archive.manifest))

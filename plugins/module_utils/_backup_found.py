@@ -108,14 +108,6 @@ def check_tools(what: str, programs: Iterable[str], tools: Mapping[str, str]) ->
         )
 
 
-def size_words(size: int) -> str:
-    """Return a number of bytes for a reader: 1.5 GiB."""
-    number, units = float(size), ["bytes", "KiB", "MiB", "GiB", "TiB"]
-    while number >= 1024 and len(units) > 1:  # noqa: PLR2004  # a KiB of the unit before
-        number, units = number / 1024, units[1:]
-    return f"{size} bytes" if units[0] == "bytes" else f"{number:.1f} {units[0]}"
-
-
 def is_inside(path: str, folder: str) -> bool:
     """Return whether the path is the folder, or in it; both are absolute."""
     path, folder = os.path.normpath(path), os.path.normpath(folder)

@@ -19,7 +19,6 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._backup_found im
     is_inside,
     mine,
     name_of,
-    size_words,
     time_of,
 )
 from ansible_collections.voltainer.volumes.plugins.module_utils._backup_names import ArchiveName, name_archive
@@ -29,6 +28,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._manifest import
 from ansible_collections.voltainer.volumes.plugins.module_utils._plan import Plan, Step
 from ansible_collections.voltainer.volumes.plugins.module_utils._restic import Repository, Snapshot, tags
 from ansible_collections.voltainer.volumes.plugins.module_utils._retention import to_remove
+from ansible_collections.voltainer.volumes.plugins.module_utils._size import size_words
 from ansible_collections.voltainer.volumes.plugins.module_utils._volume import Volume
 from ansible_collections.voltainer.volumes.plugins.module_utils._volume_facts import is_cluster, some
 

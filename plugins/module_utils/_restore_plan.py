@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Union
 
 from ansible_collections.voltainer.volumes.plugins.module_utils._archive_kind import ArchiveKind, decrypt_command
-from ansible_collections.voltainer.volumes.plugins.module_utils._backup_found import check_tools, size_words
+from ansible_collections.voltainer.volumes.plugins.module_utils._backup_found import check_tools
 from ansible_collections.voltainer.volumes.plugins.module_utils._backup_names import kept_name
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import RefusedError
 from ansible_collections.voltainer.volumes.plugins.module_utils._fill import Fill, check_names, fill_steps
@@ -21,6 +21,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._plan import ABS
 from ansible_collections.voltainer.volumes.plugins.module_utils._reference import driver_key
 from ansible_collections.voltainer.volumes.plugins.module_utils._restic import Snapshot
 from ansible_collections.voltainer.volumes.plugins.module_utils._restore_wanted import LATEST, RestoreWanted
+from ansible_collections.voltainer.volumes.plugins.module_utils._size import size_words
 from ansible_collections.voltainer.volumes.plugins.module_utils._usage import Users
 from ansible_collections.voltainer.volumes.plugins.module_utils._volume import (
     FILL_OLD_SUFFIX,

@@ -93,12 +93,3 @@ def to_remove(backups: Iterable[Backup], keep: Keep, now: datetime) -> list[Back
     ordered = sorted(backups, key=lambda one: (one[0].astimezone(timezone.utc), one[1]))
     kept = reasons_to_keep(ordered, keep, now)
     return [one for one in ordered if one not in kept]
-
-
-def restic_forget_args(keep: Keep) -> list[str]:
-    """Return the arguments by which `restic forget` means the same; none where nothing is to be removed.
-
-    Newer versions (0.18, not 0.14) keep the oldest snapshot as well, as long as a rule has numbers left.
-    """
-    rules = zip(fields(Keep), astuple(keep))
-    return [part for field, number in rules if number for part in (f"--keep-{field.name}", str(number))]

@@ -21,6 +21,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._errors import R
 from ansible_collections.voltainer.volumes.plugins.module_utils._helper import Helper
 from ansible_collections.voltainer.volumes.plugins.module_utils._program import ProgramError
 from ansible_collections.voltainer.volumes.plugins.module_utils._progress import Progress, Watcher
+from ansible_collections.voltainer.volumes.plugins.module_utils._size import size_words
 from ansible_collections.voltainer.volumes.plugins.module_utils._tree import (
     Measured,
     changed_since,
@@ -38,7 +39,6 @@ _LONGEST_PATH = 4000
 _DIFFERENCES = 1000
 # The kernel's clock for files lags behind by a tick.
 _TICK_NS = 20_000_000
-_KIB = 1024
 RSYNC = "/usr/bin/rsync"
 
 
@@ -305,12 +305,3 @@ def lost_words(not_kept: Iterable[str], target: str) -> list[str]:
     """Return the warning of what the volume does not keep, if there is any."""
     words = ", ".join(not_kept)
     return [f"The file system of the volume '{target}' does not keep: {words}"] if words else []
-
-
-def size_words(size: float) -> str:
-    """Return a size in bytes for the reader."""
-    for unit in ("bytes", "KiB", "MiB", "GiB"):
-        if size < _KIB or unit == "GiB":
-            break
-        size /= _KIB
-    return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"

@@ -197,7 +197,7 @@ def test_a_full_disk_is_told(source, tmp_path, secrets, kind):
         with pytest.raises(VolumesError, match=r"Cannot write the archive: .*No space left on device"):
             packed(source, place / "archive", kind, secrets[kind.encryption][0])
     finally:
-        subprocess.run(["umount", place], check=True)
+        subprocess.run(["umount", "--lazy", place], check=True)
 
 
 @pytest.mark.parametrize("encryption", ["none", "age", "gpg"])
@@ -236,7 +236,7 @@ def test_a_full_disk_is_told_when_unpacking(source, tmp_path, target, kind):
         ):
             unpacked(tmp_path / "archive", target, kind)
     finally:
-        subprocess.run(["umount", target], check=True)
+        subprocess.run(["umount", "--lazy", target], check=True)
 
 
 @pytest.mark.parametrize("kind", PLAIN, ids=str)

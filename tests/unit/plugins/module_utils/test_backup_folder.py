@@ -118,16 +118,6 @@ def test_a_file_that_is_too_large_for_a_manifest_is_not_read(folder, monkeypatch
         folder.read("b")
 
 
-def test_only_archives_with_a_manifest_count(folder):
-    for name in (LATER, NAME, OTHER):
-        folder.write(str(name), "archive")
-    assert folder.archives("pgdata") == []
-    for name in (LATER, NAME, OTHER):
-        folder.write(name.manifest, manifest(name).to_json())
-    assert folder.archives("pgdata") == [NAME, LATER]
-    assert folder.manifest(NAME) == manifest(NAME)
-
-
 def test_a_manifest_that_is_none_is_told_with_its_path(folder):
     folder.write(NAME.manifest, "{")
     with pytest.raises(VolumesError, match=f"{folder.path}/pgdata"):

@@ -14,7 +14,6 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._backup_found im
     is_inside,
     mine,
     name_of,
-    size_words,
 )
 from ansible_collections.voltainer.volumes.plugins.module_utils._backup_names import ArchiveName
 from ansible_collections.voltainer.volumes.plugins.module_utils._backup_plan import (
@@ -314,14 +313,6 @@ def test_what_is_never_removed(archives, last, daily):
     assert plan.verbs.index("publish") < len(plan.verbs) - len(gone)
     left = [*(str(one.name) for one in archives if one.name not in gone), str(plan.steps[0].arguments["name"])]
     assert sorted(plan.after["backups"]) == sorted(left)
-
-
-@pytest.mark.parametrize(
-    ("size", "words"),
-    [(0, "0 bytes"), (1023, "1023 bytes"), (1024, "1.0 KiB"), (1536 * 1024, "1.5 MiB"), (2**60, "1048576.0 TiB")],
-)
-def test_sizes_for_a_reader(size, words):
-    assert size_words(size) == words
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ def place(request, tmp_path):
         return
     subprocess.run(["mount", "-t", "tmpfs", "none", tmp_path], check=True)
     yield tmp_path
-    subprocess.run(["umount", tmp_path], check=True)
+    subprocess.run(["umount", "--lazy", tmp_path], check=True)
 
 
 def probed(place):

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -16,7 +17,6 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._retention impor
     Keep,
     parse_keep,
     reasons_to_keep,
-    restic_forget_args,
     to_remove,
 )
 from hypothesis import given
@@ -164,17 +164,10 @@ def test_what_the_option_must_not_say(value, words):
         parse_keep(value)
 
 
-@pytest.mark.parametrize(
-    ("keep", "arguments"),
-    [
-        (Keep(), []),
-        (Keep(last=0, weekly=0), []),
-        (Keep(last=3, weekly=4), ["--keep-last", "3", "--keep-weekly", "4"]),
-        (Keep(1, 2, 3, 4), ["--keep-last", "1", "--keep-daily", "2", "--keep-weekly", "3", "--keep-monthly", "4"]),
-    ],
-)
-def test_arguments_of_restic(keep, arguments):
-    assert restic_forget_args(keep) == arguments
+def forget_arguments(keep):
+    """Return the options by which `restic forget` is to mean the same."""
+    rules = {name: number for name, number in asdict(keep).items() if number}
+    return [part for name, number in rules.items() for part in (f"--keep-{name}", str(number))]
 
 
 def test_restic_means_the_same(tmp_path):
@@ -204,6 +197,6 @@ def test_restic_means_the_same(tmp_path):
     with ThreadPoolExecutor() as pool:
         list(pool.map(back_up, times))
     for keep in (Keep(last=2), Keep(weekly=9), Keep(1, 4, 2, 3)):
-        (group,) = json.loads(restic("forget", "--dry-run", "--json", "--group-by", "", *restic_forget_args(keep)))
+        (group,) = json.loads(restic("forget", "--dry-run", "--json", "--group-by", "", *forget_arguments(keep)))
         theirs = sorted(datetime.fromisoformat(one["time"][:19] + "+00:00") for one in group["remove"] or ())
         assert [time for time, _name in to_remove([(time, "") for time in times], keep, NOW)] == theirs, keep

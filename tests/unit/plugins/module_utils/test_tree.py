@@ -56,7 +56,7 @@ def mounted(folder):
     subprocess.run(["mount", "-t", "tmpfs", "none", place], check=True)
     (place / "foreign").write_bytes(b"")
     yield place
-    subprocess.run(["umount", place], check=True)
+    subprocess.run(["umount", "--lazy", place], check=True)
 
 
 def entries(folder, **options):
@@ -783,7 +783,7 @@ def test_what_is_mounted_meanwhile_is_not_removed(folder, tmp_path, monkeypatch,
         ):
             empty(fd)
     finally:
-        subprocess.run(["umount", place], check=True)
+        subprocess.run(["umount", "--lazy", place], check=True)
 
 
 @pytest.mark.parametrize(
