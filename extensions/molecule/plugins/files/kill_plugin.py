@@ -15,15 +15,9 @@ Prints JSON: the steps of each case, how many runs were killed, and the failures
 
 from __future__ import annotations
 
-import contextlib
 import http.client
 import json
-import os
-import signal
-import socket
 import sys
-import tempfile
-import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,8 +26,9 @@ from urllib.parse import quote
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from ansible.module_utils import basic
+import killing
 from ansible_collections.voltainer.volumes.plugins.modules import docker_volume_plugin_x
+from killing import AFTER, FoundError, Killer, Run, ask
 
 ALIAS = "killed"
 VOLUME = "killed-volume"
@@ -42,31 +37,7 @@ TOKENS = ("0f2a2d2c-old-token", "7d1f8c4a-new-token")
 SETTINGS = {"PURE_DOCKER_NAMESPACE": "killed", "PURE_API_TOKEN": "s3cret", "config.source": CONFIG, "args": "--kept"}
 
 
-class FoundError(Exception):
-    """Something is not as it must be."""
-
-
 # The engine, by its API and without the code that is tested
-
-
-class _Connection(http.client.HTTPConnection):
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.connect("/var/run/docker.sock")
-
-
-def ask(method: str, path: str, body: Any = None) -> tuple[int, Any]:
-    """Return the status and the answer of the engine."""
-    connection = _Connection("localhost")
-    connection.request(
-        method, path, json.dumps(body) if body is not None else None, {"Content-Type": "application/json"}
-    )
-    answer = connection.getresponse()
-    text = answer.read()
-    connection.close()
-    with contextlib.suppress(ValueError):
-        return answer.status, json.loads(text)
-    return answer.status, None
 
 
 def plugin() -> dict[str, Any]:
@@ -109,82 +80,17 @@ def array(token: str) -> dict[str, Any]:
 # Runs of the module
 
 
-@dataclass(frozen=True)
-class Run:
-    """What came of one run of the module."""
-
-    killed: bool
-    result: dict[str, Any]
-    steps: list[str]
-
-    def must(self, *, changed: bool | None = None) -> Run:
-        """Return the run, which must not have failed."""
-        if self.killed or self.result.get("failed"):
-            raise FoundError(f"a run fails: {self.result.get('msg')} after {self.steps}")
-        if changed is not None and self.result["changed"] is not changed:
-            raise FoundError(f"a run says changed: {not changed}, {self.result['actions']}")
-        return self
-
-
 def run(options: Mapping[str, Any], *, kill_at: int = 0) -> Run:
     """Run the module with `options` in a process of its own, to be killed at step `kill_at`; 0 is none."""
-    reader, writer = os.pipe()
-    with tempfile.TemporaryFile() as output:
-        process = os.fork()
-        if process == 0:
-            os.dup2(output.fileno(), 1)
-            _run_here(options, kill_at, writer)
-        os.close(writer)
-        with os.fdopen(reader) as lines:
-            steps = lines.read().splitlines()
-        _process, status = os.waitpid(process, 0)
-        output.seek(0)
-        text = output.read().decode()
-    if os.WIFSIGNALED(status):
-        return Run(True, {}, steps)
-    try:
-        return Run(False, json.loads(text), steps)
-    except ValueError:
-        raise FoundError(f"the module said no JSON, but: {text}") from None
+    return killing.run(
+        docker_volume_plugin_x.main, options, lambda pipe: Killer(kill_at, AFTER, pipe, ()).around_requests()
+    )
 
 
-def _run_here(options: Mapping[str, Any], kill_at: int, pipe: int) -> None:
-    """Run the module in this process, and end it."""
-    code = 1
-    try:
-        basic._ANSIBLE_ARGS = json.dumps({"ANSIBLE_MODULE_ARGS": dict(options)}).encode()
-        basic._ANSIBLE_PROFILE = "legacy"  # since ansible-core 2.19 the arguments come with the name of their encoding
-        _count_steps(kill_at, pipe)
-        docker_volume_plugin_x.main()
-    except SystemExit as exc:
-        code = int(exc.code or 0)
-    except Exception:
-        traceback.print_exc(file=sys.stdout)
-        raise
-    finally:
-        sys.stdout.flush()
-        os._exit(code)
-
-
-def _count_steps(kill_at: int, pipe: int) -> None:
-    connection = http.client.HTTPConnection
-    send, receive = connection.putrequest, connection.getresponse
-    steps: list[Any] = []
-
-    def counted_send(self: Any, method: str, url: str, *args: Any, **kwargs: Any) -> None:
-        self.is_step = method not in {"GET", "HEAD"}
-        if self.is_step:
-            steps.append(url)
-            os.write(pipe, f"{method} {url.partition('?')[0]}\n".encode())
-        send(self, method, url, *args, **kwargs)
-
-    def counted_receive(self: Any, *args: Any, **kwargs: Any) -> Any:
-        answer = receive(self, *args, **kwargs)
-        if self.is_step and len(steps) == kill_at:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return answer
-
-    connection.putrequest, connection.getresponse = counted_send, counted_receive
+def well(done: Run, *, changed: bool | None = None) -> None:
+    """Fail unless the run came to its end, and said of changes what it is to say."""
+    done.need(not done.killed and not done.failed, "a run fails")
+    done.need(changed is None or done.changed is changed, f"a run does not say changed: {changed}")
 
 
 # What is changed
@@ -236,7 +142,7 @@ def make(case: Case, repository: str) -> None:
         return
     state = "enabled" if case.enabled_before else "disabled"
     task = {"remote": f"{repository}:1.0", "alias": ALIAS, "privileges": "all", "state": state, "settings": SETTINGS}
-    run(task).must()
+    well(run(task))
     if case.volume:
         made = {"Name": VOLUME, "Driver": ALIAS, "DriverOpts": {"size": "32MiB"}}
         ask("POST", "/volumes/create", made)
@@ -245,14 +151,14 @@ def make(case: Case, repository: str) -> None:
 def remove() -> None:
     """Take everything away."""
     if plugin():
-        run({"alias": ALIAS, "state": "enabled"}).must()
+        well(run({"alias": ALIAS, "state": "enabled"}))
         ask("DELETE", f"/volumes/{VOLUME}")
-    run({"alias": ALIAS, "state": "absent"}).must()
+    well(run({"alias": ALIAS, "state": "absent"}))
 
 
 def check(case: Case, before: Mapping[str, Any]) -> None:
     """Run the task again, and look whether everything is as if it had not been killed."""
-    run(case.task).must()
+    well(run(case.task))
     found = picture()
     wrong = {
         key: found.get(key)
@@ -271,7 +177,7 @@ def check(case: Case, before: Mapping[str, Any]) -> None:
     names = [one["Name"] for one in ask("GET", "/volumes")[1]["Volumes"] or []]
     if case.volume and VOLUME not in names:
         raise FoundError("the volume is gone")
-    run(case.task).must(changed=False)
+    well(run(case.task), changed=False)
 
 
 @dataclass
@@ -293,7 +199,7 @@ def kill_everywhere(case: Case, repository: str, report: Report) -> None:
         done = run(case.task, kill_at=number)
         where = f"{case.name}, killed at step {number} ({done.steps[-1] if done.steps else 'none'})"
         if not done.killed:
-            done.must(changed=True)
+            well(done, changed=True)
             report.steps[case.name] = done.steps
         report.killed += done.killed
         try:

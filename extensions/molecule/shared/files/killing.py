@@ -92,7 +92,7 @@ class Killer:
 
     def install(self) -> None:
         """Put this around all that makes a step, whoever does it."""
-        self._around_requests()
+        self.around_requests()
         self._around_programs()
         for name in CHANGING:
             setattr(os, name, self._around(name, getattr(os, name)))
@@ -106,7 +106,8 @@ class Killer:
 
         os.open = counted_open  # type: ignore[assignment]
 
-    def _around_requests(self) -> None:
+    def around_requests(self) -> None:
+        """Put this around the requests that may change the engine, and nothing else."""
         connection = http.client.HTTPConnection
         send, receive = connection.putrequest, connection.getresponse
         sent: dict[int, int] = {}

@@ -8,8 +8,8 @@
     kill_at.py finish STATE       run the same tasks again, for example after a restart of the engine
 
 Runs as root on the host of an engine, in the folder into which pack.py's archive was unpacked. A step is a request that
-may change the engine, or a call that changes the engine's folders. Each run of the module is a process that kills
-itself with SIGKILL right before or right after the n-th step, for all n up to the one that is never reached.
+may change the engine, or a call that changes the engine's folders (see killing.py). Each run of the module is a process
+that kills itself with SIGKILL right before or right after the n-th step, for all n up to the one that is never reached.
 
 Prints JSON: the steps of each case, how many runs were killed, and the failures, each with what was found.
 """
@@ -19,16 +19,10 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
-import http.client
 import json
 import os
 import shutil
-import signal
-import socket
 import sys
-import tempfile
-import threading
-import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,50 +30,15 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from ansible.module_utils import basic
+import killing
 from ansible_collections.voltainer.volumes.plugins.modules import docker_volume_x
+from killing import AFTER, BEFORE, FoundError, Killer, Run, do
 
 PREFIX = "killed-"
 STAGING = ".voltainer-change"
 FOLDERS = Path("/srv") / "killed"
 IMAGE = os.environ.get("LAB_IMAGE", "")
-# What changes folders and files. Only calls below the engine's folder count.
-CHANGING = ("rename", "replace", "link", "symlink", "mkdir", "rmdir", "unlink", "remove", "chmod", "chown", "utime")
-BEFORE, AFTER = "before", "after"
 OLD_LABELS = {"team": "old", "kept": "yes"}
-
-
-class FoundError(Exception):
-    """Something is not as it must be."""
-
-
-# The engine, by its API and without the code that is tested
-
-
-class _Connection(http.client.HTTPConnection):
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.connect("/var/run/docker.sock")
-
-
-def ask(method: str, path: str, body: Mapping[str, Any] | None = None) -> tuple[int, Any]:
-    """Return the status and the answer of the engine."""
-    connection = _Connection("localhost")
-    connection.request(
-        method, path, json.dumps(body) if body is not None else None, {"Content-Type": "application/json"}
-    )
-    answer = connection.getresponse()
-    text = answer.read()
-    connection.close()
-    return answer.status, json.loads(text) if text else None
-
-
-def do(method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
-    """Return the answer of the engine, which must not be an error."""
-    status, answer = ask(method, path, body)
-    if status >= http.client.BAD_REQUEST:
-        raise RuntimeError(f"{method} {path}: {status} {answer}")
-    return answer
 
 
 def create(name: str, options: Mapping[str, str], labels: Mapping[str, str]) -> None:
@@ -178,124 +137,14 @@ def told(places: Iterable[str]) -> str:
 # Runs of the module
 
 
-@dataclass
-class Killer:
-    """Counts the steps of this process, tells them to `pipe`, and kills it at one of them."""
-
-    number: int
-    moment: str
-    pipe: int
-    count: int = 0
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def install(self) -> None:
-        """Put this around all that makes a step: requests, whoever sends them, and what changes files."""
-        connection = http.client.HTTPConnection
-        send, receive = connection.putrequest, connection.getresponse
-        sent: dict[int, int] = {}
-
-        def counted_send(self: Any, method: str, url: str, *args: Any, **kwargs: Any) -> None:
-            if method not in {"GET", "HEAD"}:
-                sent[id(self)] = killer.begin(f"{method} {url}")
-            send(self, method, url, *args, **kwargs)
-
-        def counted_receive(self: Any, *args: Any, **kwargs: Any) -> Any:
-            answer = receive(self, *args, **kwargs)
-            killer.end(sent.pop(id(self), None))
-            return answer
-
-        killer = self
-        connection.putrequest, connection.getresponse = counted_send, counted_receive
-        for name in CHANGING:
-            setattr(os, name, self._around(name, getattr(os, name)))
-
-    def _around(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        def counted(*args: Any, **kwargs: Any) -> Any:
-            paths = [os.fsdecode(arg) for arg in args if isinstance(arg, (str, bytes, os.PathLike))]
-            ours = any(path.startswith(str(root().parent)) for path in paths)
-            relative = any(key.endswith("dir_fd") and value is not None for key, value in kwargs.items())
-            number = self.begin(f"{name} {' '.join(paths)}") if ours or relative else None
-            result = function(*args, **kwargs)
-            self.end(number)
-            return result
-
-        return counted
-
-    def begin(self, words: str) -> int:
-        """Begin a step and return its number."""
-        with self.lock:
-            self.count += 1
-            number = self.count
-            os.write(self.pipe, f"{words}\n".encode())
-        self._die_at(number, BEFORE)
-        return number
-
-    def end(self, number: int | None) -> None:
-        """End a step."""
-        self._die_at(number, AFTER)
-
-    def _die_at(self, number: int | None, moment: str) -> None:
-        if (number, moment) == (self.number, self.moment):
-            os.kill(os.getpid(), signal.SIGKILL)
-
-
-@dataclass(frozen=True)
-class Run:
-    """What came of one run of the module."""
-
-    killed: bool
-    result: dict[str, Any]
-    steps: list[str]
-
-    @property
-    def failed(self) -> bool:
-        """Whether the module failed."""
-        return bool(self.result.get("failed"))
-
-    @property
-    def changed(self) -> bool:
-        """Whether the module said that it changed something."""
-        return bool(self.result.get("changed"))
-
-
 def run(options: Mapping[str, Any], *, check: bool = False, number: int = 0, moment: str = BEFORE) -> Run:
     """Run the module with `options` in a process of its own, to be killed at step `number`; 0 is none."""
-    reader, writer = os.pipe()
-    with tempfile.TemporaryFile() as output:
-        process = os.fork()
-        if process == 0:
-            os.dup2(output.fileno(), 1)
-            _run_here({**options, "_ansible_check_mode": check}, Killer(number, moment, writer))
-        os.close(writer)
-        with os.fdopen(reader) as lines:
-            steps = lines.read().splitlines()
-        _process, status = os.waitpid(process, 0)
-        output.seek(0)
-        text = output.read().decode()
-    if os.WIFSIGNALED(status):
-        return Run(True, {}, steps)
-    try:
-        return Run(False, json.loads(text), steps)
-    except ValueError:
-        raise FoundError(f"the module said no JSON, but: {text}") from None
+    place = str(root().parent)
 
+    def install(pipe: int) -> None:
+        Killer(number, moment, pipe, [place]).install()
 
-def _run_here(options: Mapping[str, Any], killer: Killer) -> None:
-    """Run the module in this process, and end it."""
-    code = 1
-    try:
-        basic._ANSIBLE_ARGS = json.dumps({"ANSIBLE_MODULE_ARGS": options}).encode()
-        basic._ANSIBLE_PROFILE = "legacy"  # since ansible-core 2.19 the arguments come with the name of their encoding
-        killer.install()
-        docker_volume_x.main()
-    except SystemExit as exc:
-        code = int(exc.code or 0)
-    except Exception:
-        traceback.print_exc(file=sys.stdout)
-        raise
-    finally:
-        sys.stdout.flush()
-        os._exit(code)
+    return killing.run(docker_volume_x.main, options, install, check=check)
 
 
 # What is changed
@@ -475,8 +324,8 @@ def again(case: Case) -> None:
     """Run the same task: in check mode, for real, and once more."""
     before = world()
     check = run(case.task, check=True)
-    _need(not check.failed, "check mode fails", check)
-    _need(world() == before, "check mode changes something", check)
+    check.need(not check.failed, "check mode fails")
+    check.need(world() == before, "check mode changes something")
     _finish(case, before, check.changed)
 
 
@@ -487,29 +336,29 @@ def finish(case: Case) -> None:
 
 def _finish(case: Case, before: Mapping[str, Any], predicted: bool | None = None) -> None:
     real = run(case.task)
-    _need(not real.failed, "the next run fails", real)
+    real.need(not real.failed, "the next run fails")
     case.check_done()
-    _need(real.changed == (world() != before), "the next run does not tell whether it changed something", real)
+    real.need(real.changed == (world() != before), "the next run does not tell whether it changed something")
     if predicted is not None:
-        _need(real.changed == predicted, "check mode said something else", real)
+        real.need(real.changed == predicted, "check mode said something else")
     for one in real.result["volumes"]:
         shown = {key: one["volume"][key] or {} for key in ("Labels", "Options")}
         found = volumes()[one["name"]]
-        _need(shown == {key: found[key] for key in shown}, "the result is not what the engine has", real)
-        _need(one["drift"] == [], "there is drift", real)
+        real.need(shown == {key: found[key] for key in shown}, "the result is not what the engine has")
+        real.need(one["drift"] == [], "there is drift")
     done = world()
     last = run(case.task)
-    _need(not last.failed and not last.changed and not last.result["actions"], "once more is a change", last)
-    _need(world() == done, "once more changes something", last)
+    last.need(not last.failed and not last.changed and not last.result["actions"], "once more is a change")
+    last.need(world() == done, "once more changes something")
 
 
 def present(case: Case) -> None:
     """Run a task that wants no more than that the volume exists."""
     for subject in case.subjects:
         result = run({"name": subject.name})
-        _need(not result.failed, "a task without 'recreate' fails", result)
-        _need(subject.staging not in volumes(), "the staging volume stays", result)
-        _need(subject.name in volumes(), "the volume is not there", result)
+        result.need(not result.failed, "a task without 'recreate' fails")
+        result.need(subject.staging not in volumes(), "the staging volume stays")
+        result.need(subject.name in volumes(), "the volume is not there")
     case.check_data()
 
 
@@ -517,13 +366,13 @@ def absent(case: Case) -> None:
     """Remove the volume instead."""
     for subject in case.subjects:
         result = run({"name": subject.name, "state": "absent"})
-        _need(not result.failed, "removal fails", result)
+        result.need(not result.failed, "removal fails")
         left = {subject.name, subject.staging} & set(volumes())
-        _need(not left, f"{left} is left", result)
+        result.need(not left, f"{left} is left")
         if subject.source in volumes():
-            _need(data_of(subject.source) == subject.before, "the volume that was to be renamed lost data", result)
+            result.need(data_of(subject.source) == subject.before, "the volume that was to be renamed lost data")
         last = run({"name": subject.name, "state": "absent"})
-        _need(not last.failed and not last.changed, "once more is a change", last)
+        last.need(not last.failed and not last.changed, "once more is a change")
 
 
 def old_name(case: Case) -> None:
@@ -548,9 +397,9 @@ def intruder(case: Case) -> None:
         (folder / "intruder").write_text("kept")
         for check in (True, False):
             result = run(case.task, check=check)
-            _need(result.failed, f"a volume with data of somebody else is no error (check mode: {check})", result)
+            result.need(result.failed, f"a volume with data of somebody else is no error (check mode: {check})")
             case.check_data()
-            _need((folder / "intruder").read_text() == "kept", "the other data is gone", result)
+            result.need((folder / "intruder").read_text() == "kept", "the other data is gone")
         (folder / "intruder").unlink()
         _give_name_free(subject, known)
     finish(case)
@@ -570,7 +419,7 @@ def taken(case: Case) -> None:
         body = {"Image": IMAGE, "HostConfig": {"Mounts": [mount]}}
         container = do("POST", f"/containers/create?name={subject.name}", body)["Id"]
         result = run(case.task)
-        _need(result.failed or subject.is_done(), "the change of a used volume goes neither on nor fails", result)
+        result.need(result.failed or subject.is_done(), "the change of a used volume goes neither on nor fails")
         case.check_data()
         do("DELETE", f"/containers/{container}?force=1")
         _give_name_free(subject, known)
@@ -592,7 +441,7 @@ def written(case: Case) -> None:
             (root() / subject.name / "_data" / "fresh").write_text("kept")
             result = run(case.task)
             fresh = root() / subject.name / "_data" / "fresh"
-            _need(not result.failed and fresh.exists(), "what was written after the change is gone", result)
+            result.need(not result.failed and fresh.exists(), "what was written after the change is gone")
             fresh.unlink()
     finish(case)
 
@@ -606,12 +455,6 @@ NEXT: dict[str, tuple[Callable[[Case], None], ...]] = {
     "rename": (present, absent, old_name, intruder, taken, stumble),
     "rename_reference": (absent, old_name, intruder, stumble),
 }
-
-
-def _need(holds: bool, words: str, found: Run) -> None:
-    if not holds:
-        shown = {key: found.result.get(key) for key in ("msg", "changed", "actions", "drift", "volume")}
-        raise FoundError(f"{words}: {json.dumps(shown)} after {found.steps}")
 
 
 @dataclass
@@ -655,7 +498,7 @@ def kill_everywhere(make: Callable[[str], Case], moment: str, title: str, report
 
 
 def _check_whole(done: Run, case: Case) -> None:
-    _need(not done.failed and done.changed, "the run without a kill fails", done)
+    done.need(not done.failed and done.changed, "the run without a kill fails")
     case.check_done()
 
 
