@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import tarfile
 from collections.abc import Mapping
 from contextlib import closing
@@ -20,6 +21,8 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._transport impor
 _PLACE = "/data"
 # The end of a tar file, and so a whole one that holds nothing.
 _EMPTY_TAR = bytes(1024)
+# Anybody may give a name to an image, and the ID is the digest of all that it is.
+_IMAGE_ID = re.compile(r"sha256:[0-9a-f]{64}\Z")
 
 
 class ContainerEngine(Engine):
@@ -31,9 +34,12 @@ class ContainerEngine(Engine):
 
     def import_empty_image(self, labels: Mapping[str, str]) -> str:
         """Make an image that holds nothing but labels, and return its ID."""
-        what = "Cannot make an empty image"
+        return self._import_image("Cannot make an empty image", _EMPTY_TAR, labels)
+
+    def _import_image(self, what: str, archive: bytes, labels: Mapping[str, str]) -> str:
+        """Make an image without a name of a tar file and labels, and return its ID."""
         changes = "\n".join(f"LABEL {json.dumps(name)}={json.dumps(value)}" for name, value in labels.items())
-        request = Request("POST", "/images/create", {"fromSrc": "-", "changes": changes}, archive=_EMPTY_TAR)
+        request = Request("POST", "/images/create", {"fromSrc": "-", "changes": changes}, archive=archive)
         found = ""
         seconds = self._patience(slow=True)
         with told(what, seconds), closing(self._transport.stream(request, seconds)) as events:
@@ -41,6 +47,8 @@ class ContainerEngine(Engine):
                 if "error" in event:
                     raise EngineError(what, str(event["error"]))
                 found = str(event.get("status") or found)
+        if not _IMAGE_ID.match(found):
+            raise EngineError(what, "the engine did not say which image it made", "Look at the engine's log")
         return found
 
     def images_labelled(self, label: str) -> tuple[str, ...]:

@@ -47,6 +47,10 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._volume_steps im
 # Ends with its input, which ends with the process that is attached to it.
 _HOLD = ["/usr/bin/cat"]
 _TRIES = 5
+# What the engine says of a container whose image is not there (20.10 to 28.5).
+_NO_IMAGE = "No such image"
+# How long after an image was made nobody makes a container of it any more, who does not have one already.
+_FORSAKEN_SECONDS = 3600
 _GONE_SECONDS = 30
 # How long a program may take to end whose output is at an end.
 _SOON_SECONDS = 2
@@ -226,8 +230,8 @@ def helper(engine: HelperEngine, volumes: Mapping[str, bool]) -> Iterator[Helper
     """
     mounts = mounts_of(volumes)
     with ExitStack() as stack:
-        container = stack.enter_context(held(engine, mounts, powers=False))
-        pid = _pid(engine, container, mounts)
+        hold = stack.enter_context(held(engine, mounts, powers=False))
+        pid = _pid(engine, hold.container, mounts)
         yield Helper({mount.volume: mount.path for mount in mounts}, pid, stack)
 
 
@@ -248,22 +252,29 @@ def mounts_of(volumes: Mapping[str, bool]) -> tuple[HelperMount, ...]:
     )
 
 
+@dataclass(frozen=True)
+class Hold:
+    """A running helper container that holds volumes, and its image, which nobody can remove meanwhile; by their IDs."""
+
+    container: str
+    image: str
+
+
 @contextmanager
-def held(engine: HelperEngine, mounts: tuple[HelperMount, ...], *, powers: bool) -> Iterator[str]:
-    """Yield the ID of a running helper container, which is gone with its hold on the volumes afterwards.
+def held(engine: HelperEngine, mounts: tuple[HelperMount, ...], *, powers: bool) -> Iterator[Hold]:
+    """Yield a running helper container, which is gone with its hold on the volumes, and its image, afterwards.
 
     Raises RefusedError where a volume is not there, or not any more: the engine makes an empty one in its place.
     """
     sweep(engine)
     before = [_identity(engine, mount.volume) for mount in mounts]
-    container = created(engine, mounts, _HOLD, powers=powers)
-    try:
-        hold = engine.attach(container, output=False)
+    with _made(engine, mounts, powers=powers) as made:
+        hold = engine.attach(made.container, output=False)
         try:
-            engine.start_helper(container)
+            engine.start_helper(made.container)
             if [_identity(engine, mount.volume) for mount in mounts] != before:
                 raise changed_meanwhile(" or ".join(mount.volume for mount in mounts))
-            yield container
+            yield made
         except EngineError as exc:
             if "no such file or directory" in exc.why and "exec" in exc.why:
                 exc.way_out = (
@@ -272,8 +283,6 @@ def held(engine: HelperEngine, mounts: tuple[HelperMount, ...], *, powers: bool)
             raise
         finally:
             hold.close()
-    finally:
-        let_go(engine, container)
 
 
 def _identity(engine: HelperEngine, name: str) -> tuple[Any, ...]:
@@ -292,29 +301,55 @@ def _identity(engine: HelperEngine, name: str) -> tuple[Any, ...]:
     return volume.driver, volume.options or {}, volume.labels or {}, folder
 
 
-def created(engine: HelperEngine, mounts: tuple[HelperMount, ...], command: list[str], *, powers: bool) -> str:
-    """Make a helper container, with its image where that is missing, and return its ID."""
-    for _try in range(_TRIES):
+@contextmanager
+def _made(engine: HelperEngine, mounts: tuple[HelperMount, ...], *, powers: bool) -> Iterator[Hold]:
+    """Yield a helper container that is not started; it and its image are gone afterwards."""
+    made = _create(engine, mounts, powers=powers)
+    try:
+        yield made
+    finally:
         try:
-            return engine.create_helper(mounts, command, powers=powers)
-        except EngineError as exc:
-            if exc.status != HTTPStatus.NOT_FOUND or "image" not in exc.why.lower():
+            let_go(engine, made.container)
+        finally:
+            _remove_image(engine, made.image)
+
+
+def _create(engine: HelperEngine, mounts: tuple[HelperMount, ...], *, powers: bool) -> Hold:
+    # Each has an image of its own, so that no task takes that of another one away.
+    for _try in range(_TRIES):
+        image = engine.import_helper_image()
+        try:
+            return Hold(engine.create_helper(image, mounts, _HOLD, powers=powers), image)
+        except BaseException as exc:
+            _remove_image(engine, image)
+            # Somebody may remove all images at this moment that no container has.
+            if not (isinstance(exc, EngineError) and exc.status == HTTPStatus.NOT_FOUND and _NO_IMAGE in exc.why):
                 raise
-        # Another task may take it away again right after.
-        engine.import_helper_image()
     raise RefusedError(
         "Cannot make a helper container", "its image is removed as soon as it is made", "Run the task again"
     )
 
 
+def _remove_image(engine: HelperEngine, image: str) -> None:
+    # Where the engine is gone, what went wrong is told already, and the next task removes it.
+    with contextlib.suppress(EngineUnreachableError):
+        engine.remove_helper_image(image)
+
+
 def sweep(engine: HelperEngine) -> None:
-    """Remove the helper containers of processes that have ended.
+    """Remove the helper containers of processes that have ended, and their images.
 
     One that was not started yet the engine does not remove, and with any other it takes its time.
     """
     for container, label in engine.helpers():
         if has_ended(label):
             let_go(engine, container)
+    for image in engine.helper_images():
+        # Of a process elsewhere nobody here can tell whether it has ended. One with a container keeps its image anyway.
+        if has_ended(image.label) or image.created < time.time() - _FORSAKEN_SECONDS:
+            # It is in nobody's way, and the next task tries again.
+            with contextlib.suppress(EngineError):
+                engine.remove_helper_image(image.id)
 
 
 def let_go(engine: HelperEngine, container: str) -> None:
@@ -337,7 +372,6 @@ def _let_go(engine: HelperEngine, container: str) -> None:
                 "Look at the engine's log, and remove it",
             )
         time.sleep(0.05)
-    engine.remove_helper_image()
 
 
 def _pid(engine: HelperEngine, container: str, mounts: tuple[HelperMount, ...]) -> int:

@@ -21,8 +21,8 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._holder import a
 from ansible_collections.voltainer.volumes.plugins.module_utils._transport import Attached, Request
 from ansible_collections.voltainer.volumes.plugins.module_utils._volume import HELPER
 
-# The name of the image; its tag changes with what is in it.
-IMAGE = "voltainer-volumes-helper:1"
+# How the engine lists an image without a name (20.10 to 22; later, it lists none).
+_NO_NAMES = frozenset({"<none>:<none>"})
 _LINKS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 # How long a program in a helper container may take.
 _LONGEST_SECONDS = 7 * 24 * 3600
@@ -39,41 +39,56 @@ class HelperMount:
     read_only: bool
 
 
+@dataclass(frozen=True)
+class HelperImage:
+    """An image for helper containers: its ID, its label, which says whose it is, and when it was made (Unix time)."""
+
+    id: str
+    label: str
+    created: int
+
+
 class HelperEngine(ContainerEngine):
     """The engine's images and containers, as far as the work with a volume's data needs them."""
 
-    def import_helper_image(self) -> None:
-        """Make the image of the helper containers, which takes no space to speak of."""
-        repository, _colon, tag = IMAGE.partition(":")
-        what = "Cannot make the image of the helper container"
-        query = {"fromSrc": "-", "repo": repository, "tag": tag, "changes": f'LABEL "{HELPER}"="true"'}
-        request = Request("POST", "/images/create", query, archive=_links())
-        seconds = self._patience(slow=True)
-        with told(what, seconds), closing(self._transport.stream(request, seconds)) as events:
-            errors = [str(event["error"]) for event in events if "error" in event]
-        if errors:
-            raise EngineError(what, errors[0])
+    def import_helper_image(self) -> str:
+        """Make an image for helper containers, which takes no space to speak of, and return its ID.
 
-    def remove_helper_image(self) -> None:
-        """Remove the image again, unless another helper container has it."""
+        It has no name: whatever has a name, somebody else may have put there, with a program that would get volumes.
+        """
+        what = "Cannot make the image of the helper container"
+        return self._import_image(what, _links(), {HELPER: as_label()})
+
+    def helper_images(self) -> tuple[HelperImage, ...]:
+        """Return the images for helper containers. One that somebody gave a name to is somebody's."""
+        query = {"filters": json.dumps({"label": [HELPER]})}
+        listed = self._ask("Cannot list the images of helper containers", Request("GET", "/images/json", query))
+        return tuple(
+            HelperImage(str(one["Id"]), str((one.get("Labels") or {}).get(HELPER)), int(one.get("Created") or 0))
+            for one in listed or ()
+            if set(one.get("RepoTags") or ()) <= _NO_NAMES
+        )
+
+    def remove_helper_image(self, image: str) -> None:
+        """Remove an image again, unless a container has it."""
         try:
-            self.remove_image(IMAGE)
+            self.remove_image(image)
         except EngineError as exc:
             if exc.status != HTTPStatus.CONFLICT:
                 raise
 
-    def create_helper(self, mounts: tuple[HelperMount, ...], command: list[str], *, powers: bool) -> str:
+    def create_helper(self, image: str, mounts: tuple[HelperMount, ...], command: list[str], *, powers: bool) -> str:
         """Make a helper container, which ends with its input and is removed by the engine then, and return its ID.
 
-        With `powers`, what runs in it may read and set all that files have. Raises EngineError; with the status 404
-        where the image is not there.
+        `image` is the ID of one for helper containers. With `powers`, what runs in it may read and set all that files
+        have. Raises EngineError; with the status 404 where the image is not there.
         """
         names = ", ".join(f"'{mount.volume}'" for mount in mounts)
         what = f"Cannot make a helper container for the data of {names}"
         return str(
-            self._ask(what, Request("POST", "/containers/create", body=_helper(mounts, command, powers)), slow=True)[
-                "Id"
-            ]
+            self._ask(
+                what, Request("POST", "/containers/create", body=_helper(image, mounts, command, powers)), slow=True
+            )["Id"]
         )
 
     def helpers(self) -> tuple[tuple[str, str], ...]:
@@ -122,7 +137,7 @@ class HelperEngine(ContainerEngine):
             return self._transport.attach(container, query, seconds)
 
 
-def _helper(mounts: tuple[HelperMount, ...], command: list[str], powers: bool) -> dict[str, Any]:
+def _helper(image: str, mounts: tuple[HelperMount, ...], command: list[str], powers: bool) -> dict[str, Any]:
     volumes = [
         {
             "Type": "volume",
@@ -135,7 +150,9 @@ def _helper(mounts: tuple[HelperMount, ...], command: list[str], powers: bool) -
     ]
     system = {"Type": "bind", "Source": "/usr", "Target": "/usr", "ReadOnly": True}
     return {
-        "Image": IMAGE,
+        "Image": image,
+        # Not even that of an image is used then (20.10 to 28.5); where there is nothing here, it would be.
+        "Entrypoint": [],
         "Cmd": command,
         "Env": ["PATH=/usr/bin:/usr/sbin", "LC_ALL=C"],
         "User": "0:0",

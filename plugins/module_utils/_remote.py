@@ -18,7 +18,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._engine import t
 from ansible_collections.voltainer.volumes.plugins.module_utils._entry import LEAST, Keeps
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import EngineError, RefusedError, VolumesError
 from ansible_collections.voltainer.volumes.plugins.module_utils._guard import name_of
-from ansible_collections.voltainer.volumes.plugins.module_utils._helper import TAR, created, held, let_go, mounts_of
+from ansible_collections.voltainer.volumes.plugins.module_utils._helper import TAR, held, let_go, mounts_of
 from ansible_collections.voltainer.volumes.plugins.module_utils._helper_engine import HelperEngine, HelperMount
 from ansible_collections.voltainer.volumes.plugins.module_utils._program import ProgramError
 from ansible_collections.voltainer.volumes.plugins.module_utils._tar import PACK_OPTIONS, UNPACK_OPTIONS
@@ -125,9 +125,13 @@ class Input:
 
 @dataclass
 class Remote:
-    """Volumes of an engine elsewhere; `places` has the path in the containers of each, by name."""
+    """Volumes of an engine elsewhere; `places` has the path in the containers of each, by name.
+
+    `image` is the ID of that of the container which holds them.
+    """
 
     engine: HelperEngine
+    image: str
     mounts: tuple[HelperMount, ...]
     places: Mapping[str, str] = field(init=False)
 
@@ -217,7 +221,7 @@ class Remote:
         """Run a program; at the end its output is read to the end, and its exit code must be one of `accept`."""
         engine = self.engine
         with ExitStack() as stack:
-            container = created(engine, self.mounts, list(argv), powers=True)
+            container = engine.create_helper(self.image, self.mounts, list(argv), powers=True)
             stack.callback(let_go, engine, container)
             attached = engine.attach(container, output=True)
             stack.callback(attached.close)
@@ -281,5 +285,5 @@ class _Waiting(threading.Thread):
 def remote(engine: HelperEngine, volumes: Mapping[str, bool]) -> Iterator[Remote]:
     """Hold the volumes, by name and whether they are written to, and yield the way to them through the engine's API."""
     mounts = mounts_of(volumes)
-    with held(engine, mounts, powers=True):
-        yield Remote(engine, mounts)
+    with held(engine, mounts, powers=True) as hold:
+        yield Remote(engine, hold.image, mounts)

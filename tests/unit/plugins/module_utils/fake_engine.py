@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 from ansible_collections.voltainer.volumes.plugins.module_utils._engine import Listing, Node
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import EngineError
+from ansible_collections.voltainer.volumes.plugins.module_utils._helper_engine import HelperImage
 from ansible_collections.voltainer.volumes.plugins.module_utils._plugin import Installed, Plugin
 from ansible_collections.voltainer.volumes.plugins.module_utils._reference import parse_reference
 from ansible_collections.voltainer.volumes.plugins.module_utils._registry import Pulled
@@ -338,8 +339,9 @@ class FakeEngine:
         self.containers.append({**made, "Image": image, "Labels": dict(labels)})
         return made["Id"]
 
-    def create_helper(self, mounts, command, *, powers):
+    def create_helper(self, image, mounts, command, *, powers):
         self._changing("create_helper", *(mount.volume for mount in mounts))
+        assert image in self.images
         for mount in mounts:
             # As the engine does it: what is not there is made, by its own driver.
             raw = {"Name": mount.volume, "Driver": "local", "Options": None, "Labels": None}
@@ -355,7 +357,7 @@ class FakeEngine:
             for mount in mounts
         ]
         made = {"Id": f"helper{len(self.calls)}", "Names": [f"/helper{len(self.calls)}"], "State": "created"}
-        self.containers.append({**made, "Mounts": uses, "Labels": {HELPER: "true"}})
+        self.containers.append({**made, "Image": image, "Mounts": uses, "Labels": {HELPER: "true"}})
         return made["Id"]
 
     def helpers(self):
@@ -377,9 +379,21 @@ class FakeEngine:
 
     def import_helper_image(self):
         self._changing("import_helper_image")
+        image = f"sha256:{len(self.calls)}"
+        self.images[image] = {HELPER: "true"}
+        return image
 
-    def remove_helper_image(self):
-        self._changing("remove_helper_image")
+    def helper_images(self):
+        return tuple(
+            HelperImage(image, labels[HELPER], int(time.time()))
+            for image, labels in self.images.items()
+            if HELPER in labels
+        )
+
+    def remove_helper_image(self, image):
+        self._changing("remove_helper_image", image)
+        if not any(one.get("Image") == image for one in self.containers):
+            del self.images[image]
 
     def containers_labelled(self, label):
         self._fail_where_told("containers_labelled")

@@ -55,8 +55,9 @@ def test_the_engine_has_an_id(made):
 
 
 def test_an_empty_image_is_imported_with_its_labels_and_nothing_else(made):
-    engine, server = made({"POST /images/create": (200, b'{"status":"sha256:4a"}\r\n')})
-    assert engine.import_empty_image({LABEL: 'pure "x"', "b": "2"}) == "sha256:4a"
+    image = f"sha256:{'4a' * 32}"
+    engine, server = made({"POST /images/create": (200, f'{{"status":"{image}"}}\r\n'.encode())})
+    assert engine.import_empty_image({LABEL: 'pure "x"', "b": "2"}) == image
     path, query, body = asked(server)
     assert (path, body) == ("POST /images/create", None)
     assert query == {"fromSrc": "-", "changes": f'LABEL "{LABEL}"="pure \\"x\\""\nLABEL "b"="2"'}
@@ -71,6 +72,9 @@ def test_an_empty_image_is_imported_with_its_labels_and_nothing_else(made):
     [
         ((200, b'{"status":"x"}\r\n{"error":"no space left","errorDetail":{}}\r\n'), "image: no space left"),
         ((500, message("no space left")), "image: no space left"),
+        # Another image may have such a name.
+        ((200, b'{"status":"busybox"}\r\n'), "image: the engine did not say which image it made"),
+        ((200, b""), "image: the engine did not say which image it made"),
         (Broken(b'{"status":"sha', None), "Cannot make an empty image"),
     ],
 )

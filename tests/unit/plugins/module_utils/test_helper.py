@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from unittest import mock
 
 import pytest
@@ -23,7 +24,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._helper import (
     sweep,
     why_not_here,
 )
-from ansible_collections.voltainer.volumes.plugins.module_utils._helper_engine import HelperMount
+from ansible_collections.voltainer.volumes.plugins.module_utils._helper_engine import HelperImage, HelperMount
 from ansible_collections.voltainer.volumes.plugins.module_utils._volume import HELPER
 
 from .volumes import FolderEngine
@@ -53,7 +54,8 @@ def test_a_volume_that_is_held_cannot_be_removed_and_afterwards_it_can(engine):
     with hold(engine, a=False, b=True), pytest.raises(EngineError, match="volume is in use"):
         engine.remove_volume("a")
     assert engine.containers == []
-    assert engine.calls[-1] == ("remove_helper_image",)
+    assert engine.calls[-1][0] == "remove_helper_image"
+    assert engine.images == {}
     engine.remove_volume("a")
 
 
@@ -82,18 +84,34 @@ def test_a_volume_that_vanishes_before_it_is_held_is_found_out(engine, again):
     assert engine.containers == []
 
 
-def test_the_image_is_made_where_it_is_missing(engine):
+def test_an_image_that_somebody_takes_away_is_made_again(engine):
     missing = EngineError("Cannot make", "No such image: x", status=404)
     engine.fail["create_helper"] = [missing, missing, None]
     with hold(engine, a=False):
         pass
-    assert [call[0] for call in engine.calls].count("import_helper_image") == 2
+    assert [call[0] for call in engine.calls].count("import_helper_image") == 3
     engine.fail["create_helper"] = [missing] * 9
     with pytest.raises(RefusedError, match="its image is removed as soon as it is made"), hold(engine, a=False):
         pass
     engine.fail["create_helper"] = [EngineError("Cannot make", "no such volume driver", status=404)]
     with pytest.raises(EngineError, match="no such volume driver"), hold(engine, a=False):
         pass
+    assert engine.images == {}
+
+
+def test_each_task_has_an_image_of_its_own_and_leaves_that_of_others(engine):
+    with hold(engine, a=False) as first:
+        with hold(engine, a=False) as second:
+            assert first.image != second.image
+        assert list(engine.images) == [first.image]
+    assert engine.images == {}
+
+
+def test_an_error_of_the_work_itself_is_not_taken_for_a_missing_image(engine):
+    missing = EngineError("Cannot pack", "No such image: x", status=404)
+    with pytest.raises(EngineError, match="Cannot pack"), hold(engine, a=False):
+        raise missing
+    assert (engine.containers, engine.images) == ([], {})
 
 
 def test_a_volume_that_cannot_be_mounted_leaves_no_container(engine):
@@ -169,5 +187,26 @@ def test_what_a_killed_task_left_is_removed_before_the_next_one(engine, monkeypa
         engine.containers.append(
             {"Id": name, "Names": [name], "State": "created", "Mounts": [], "Labels": {HELPER: name}}
         )
+        engine.images[f"of {name}"] = {HELPER: name}
+    engine.images["of somebody"] = {"shop": "1"}
     sweep(engine)
     assert [one["Id"] for one in engine.containers] == ["at work"]
+    assert list(engine.images) == ["of at work", "of somebody"]
+
+
+@pytest.mark.parametrize(("age", "stays"), [(3000, True), (4000, False)])
+def test_images_of_processes_that_nobody_can_tell_of_go_after_a_while(engine, monkeypatch, age, stays):
+    image = HelperImage("elsewhere", "{}", int(time.time()) - age)
+    engine.images["elsewhere"] = {HELPER: "{}"}
+    monkeypatch.setattr(engine, "helper_images", lambda: (image,))
+    sweep(engine)
+    assert bool(engine.images) == stays
+
+
+def test_an_image_that_cannot_be_swept_is_in_nobody_s_way(engine, monkeypatch):
+    monkeypatch.setattr(_helper, "has_ended", lambda label: label == "ended")
+    engine.images["left"] = {HELPER: "ended"}
+    engine.fail["remove_helper_image"] = EngineError("Cannot remove", "disk I/O error", status=500)
+    with hold(engine, a=False):
+        pass
+    assert list(engine.images) == ["left"]

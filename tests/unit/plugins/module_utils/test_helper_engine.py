@@ -6,12 +6,17 @@
 from __future__ import annotations
 
 import io
+import json
 import tarfile
 
 import pytest
 from ansible_collections.voltainer.volumes.plugins.module_utils import _engine
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import EngineError, VolumesError
-from ansible_collections.voltainer.volumes.plugins.module_utils._helper_engine import IMAGE, HelperEngine, HelperMount
+from ansible_collections.voltainer.volumes.plugins.module_utils._helper_engine import (
+    HelperEngine,
+    HelperImage,
+    HelperMount,
+)
 from ansible_collections.voltainer.volumes.plugins.module_utils._holder import as_label
 
 from .engine_server import Broken, message
@@ -19,6 +24,7 @@ from .test_container_engine import asked
 
 MOUNTS = (HelperMount("src", "/volumes/0", read_only=True), HelperMount("data", "/volumes/1", read_only=False))
 HELPER = "voltainer.volumes.helper"
+IMAGE = f"sha256:{'4a' * 32}"
 
 
 @pytest.fixture
@@ -27,13 +33,12 @@ def made(connected):
     return lambda answers: connected(lambda asked: HelperEngine(_engine.reach(asked)), answers)
 
 
-def test_the_image_has_a_name_a_label_and_links_only(made):
-    engine, server = made({"POST /images/create": (200, b'{"status":"sha256:4a"}\r\n')})
-    engine.import_helper_image()
-    repository, tag = IMAGE.split(":")
+def test_the_image_has_no_name_a_label_that_says_whose_it_is_and_links_only(made):
+    engine, server = made({"POST /images/create": (200, f'{{"status":"{IMAGE}"}}\r\n'.encode())})
+    assert engine.import_helper_image() == IMAGE
     assert asked(server) == (
         "POST /images/create",
-        {"fromSrc": "-", "repo": repository, "tag": tag, "changes": f'LABEL "{HELPER}"="true"'},
+        {"fromSrc": "-", "changes": f'LABEL "{HELPER}"={json.dumps(as_label())}'},
         None,
     )
     (sent,) = server.archives
@@ -48,6 +53,7 @@ def test_the_image_has_a_name_a_label_and_links_only(made):
     [
         ((200, b'{"error":"no space left"}\r\n'), "image of the helper container: no space left"),
         ((500, message("no space left")), "image of the helper container: no space left"),
+        ((200, b'{"status":"busybox"}\r\n'), "helper container: the engine did not say which image it made"),
         (Broken(b'{"status":"sha', None), "Cannot make the image of the helper container"),
     ],
 )
@@ -57,29 +63,43 @@ def test_an_image_that_cannot_be_made(made, answer, words):
         engine.import_helper_image()
 
 
+def test_images_are_told_with_who_has_them_and_those_with_names_are_somebody_s(made):
+    one = {"Labels": {HELPER: "{}"}, "Created": 7}
+    answer = [
+        {**one, "Id": "i1", "RepoTags": ["<none>:<none>"]},
+        {**one, "Id": "i2", "RepoTags": []},
+        {**one, "Id": "i3", "RepoTags": None},
+        {**one, "Id": "i4", "RepoTags": ["shop:1"]},
+    ]
+    engine, server = made({"GET /images/json": (200, answer)})
+    assert engine.helper_images() == tuple(HelperImage(name, "{}", 7) for name in ("i1", "i2", "i3"))
+    assert asked(server) == ("GET /images/json", {"filters": json.dumps({"label": [HELPER]})}, None)
+
+
 @pytest.mark.parametrize("status", [200, 404, 409])
 def test_the_image_is_removed_unless_another_container_has_it(made, status):
     engine, server = made({f"DELETE /images/{IMAGE}": (status, message("is being used"))})
-    engine.remove_helper_image()
+    engine.remove_helper_image(IMAGE)
     assert asked(server) == (f"DELETE /images/{IMAGE}", {}, None)
 
 
 def test_an_image_that_cannot_be_removed_is_told(made):
     engine, _server = made({f"DELETE /images/{IMAGE}": (500, message("disk I/O error"))})
     with pytest.raises(EngineError, match="disk I/O error"):
-        engine.remove_helper_image()
+        engine.remove_helper_image(IMAGE)
 
 
 @pytest.mark.parametrize("powers", [True, False])
 def test_the_container_has_the_volumes_and_the_host_s_programs_and_nothing_else(made, powers):
     engine, server = made({"POST /containers/create": (201, {"Id": "c1", "Warnings": []})})
-    assert engine.create_helper(MOUNTS, ["/usr/bin/cat"], powers=powers) == "c1"
+    assert engine.create_helper(IMAGE, MOUNTS, ["/usr/bin/cat"], powers=powers) == "c1"
     volume = {"Type": "volume", "VolumeOptions": {"NoCopy": True}}
     assert asked(server) == (
         "POST /containers/create",
         {},
         {
             "Image": IMAGE,
+            "Entrypoint": [],
             "Cmd": ["/usr/bin/cat"],
             "Env": ["PATH=/usr/bin:/usr/sbin", "LC_ALL=C"],
             "User": "0:0",
@@ -116,7 +136,7 @@ def test_helper_containers_are_told_with_who_has_them(made):
 def test_a_missing_image_is_told_by_the_status(made):
     engine, _server = made({"POST /containers/create": (404, message(f"No such image: {IMAGE}"))})
     with pytest.raises(EngineError, match=r"for the data of 'src', 'data': No such image") as caught:
-        engine.create_helper(MOUNTS, ["/usr/bin/cat"], powers=False)
+        engine.create_helper(IMAGE, MOUNTS, ["/usr/bin/cat"], powers=False)
     assert caught.value.status == 404
 
 

@@ -117,9 +117,9 @@ class RemoteEngine(FakeEngine):
         self.attachments = []
         self.codes = {}
 
-    def create_helper(self, mounts, command, *, powers):
+    def create_helper(self, image, mounts, command, *, powers):
         assert powers
-        made = super().create_helper(mounts, command, powers=powers)
+        made = super().create_helper(image, mounts, command, powers=powers)
         self.commands[made] = command
         return made
 

@@ -99,8 +99,8 @@ class FolderEngine(FakeEngine):
         self.folder(name).mkdir(parents=True)
         self.volumes_by_name[name].update(Mountpoint=str(self.folder(name)))
 
-    def create_helper(self, mounts, command, *, powers):
-        made = super().create_helper(mounts, command, powers=powers)
+    def create_helper(self, image, mounts, command, *, powers):
+        made = super().create_helper(image, mounts, command, powers=powers)
         for mount in mounts:
             if "Mountpoint" not in self.volumes_by_name[mount.volume]:
                 self.mount_point(mount.volume)
