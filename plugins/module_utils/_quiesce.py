@@ -48,6 +48,9 @@ _LONGEST_TIMEOUT = 24 * 3600
 _LONGEST_NAME = 255
 _DIGEST = 16
 _NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_.-]")
+# As the engine and its swarm make them up (20.10 to 28.5).
+_CONTAINER_ID = re.compile(r"[0-9a-f]{64}\Z")
+_SERVICE_ID = re.compile(r"[0-9a-z]{25}\Z")
 REPLICATED, GLOBAL = "Replicated", "Global"
 _SERVICE_NAME = "com.docker.swarm.service.name"
 
@@ -204,7 +207,10 @@ class Rest:
         # OverflowError: JSON that Python reads has a word for what has no end.
         except (OverflowError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return None
-        known = all(one.action in get_args(Action) for one in rest.containers)
+        known = all(one.action in get_args(Action) and _is_id(_CONTAINER_ID, one.id) for one in rest.containers)
+        # What is no ID could be the path of another object, or a name that somebody else has by now.
+        known = known and all(_is_id(_SERVICE_ID, one.id) and _is_count(one.replicas) for one in rest.services)
+        known = known and rest.constraint.startswith(f"{CONSTRAINT_KEY}==")
         # A volume that only carries a copy of the label is none of ours.
         return rest if known and rest.volumes and rest.volume == volume.name else None
 
@@ -251,6 +257,10 @@ class UsersFound:
         running.sort(key=lambda one: (one.created, one.name), reverse=True)
         return tuple((one, found[one.id]) for one in running)
 
+    def may_write(self, container: Container) -> bool:
+        """Whether the container has one of the volumes to write to."""
+        return any(use.container_id == container.id and not use.read_only for use in self.users.containers)
+
 
 def parse_quiesce(params: Mapping[str, Any]) -> QuiesceWanted:
     """Return what the options of a task ask for. Raises InvalidInputError."""
@@ -277,7 +287,8 @@ def plan_rest(wanted: QuiesceWanted, volumes: Sequence[str], found: UsersFound) 
             services.append(RestService(service.id, service.name, service.mode, service.replicas or 0))
     known = {service.id for service in concerned}
     for container, service_id in found.running:
-        if service_id and service_id in known:
+        if (service_id and service_id in known) or (container.labelled and not found.may_write(container)):
+            # Other tasks may read at the same time, and whoever only carries their label changes nothing, either.
             continue
         error = _why_not(wanted, volumes[0], container, is_task=bool(service_id), is_own=container.id == found.own)
         if error:
@@ -333,6 +344,15 @@ def spec_released(spec: Mapping[str, Any], constraint: str) -> dict[str, Any]:
     if not placement:
         template.pop("Placement", None)
     return changed
+
+
+def _is_id(pattern: re.Pattern[str], found: Any) -> bool:
+    """Return whether what a record has is an ID; it may have anything there."""
+    return isinstance(found, str) and bool(pattern.match(found))
+
+
+def _is_count(found: Any) -> bool:
+    return isinstance(found, int) and found >= 0
 
 
 def _why_not(

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 
 from ansible_collections.voltainer.volumes.plugins.module_utils._quiesce import Container
 from ansible_collections.voltainer.volumes.plugins.module_utils._swarm import Service, SwarmNode, Task
@@ -22,9 +23,20 @@ TASK_LABEL = "com.docker.swarm.service.id"
 def container(name, state="running", volume="pgdata", **told):
     """Return a container; those of a higher `age` were made earlier. `told` may have what `CONTAINER` has."""
     raw = {**plain(name, volume, state=state, read_write=told.pop("read_write", True)), **CONTAINER, **told}
+    raw["Id"] = container_id(name)
     if raw["service"]:
-        raw["Labels"] = {TASK_LABEL: f"id-{raw['service']}"}
+        raw["Labels"] = {TASK_LABEL: service_id(raw["service"])}
     return raw
+
+
+def container_id(name):
+    """Return an ID as the engine makes them up."""
+    return hashlib.sha256(name.encode()).hexdigest()
+
+
+def service_id(name):
+    """Return an ID as a swarm makes them up."""
+    return container_id(name)[:25]
 
 
 # `ends` is what it exits with when it is started; None where it goes on. One that is `deaf` does not stop when asked,
@@ -49,7 +61,7 @@ def service(name, replicas=1, mode=None, volume="pgdata", constraints=()):
         raw["Spec"]["Mode"] = {mode: {}}
     if constraints:
         raw["Spec"]["TaskTemplate"]["Placement"] = {"Constraints": list(constraints)}
-    return {**raw, "Version": {"Index": 10}}
+    return {**raw, "ID": service_id(name), "Version": {"Index": 10}}
 
 
 class RestEngine(FolderEngine):
@@ -167,7 +179,10 @@ class RestEngine(FolderEngine):
         listed = [one for one in self.services if one["ID"] in set(services)]
         return tuple(
             Task.from_inspect(
-                task(one["Spec"]["Name"], "n1", state="running" if self._live(one) or lingers else "shutdown")
+                {
+                    **task(one["Spec"]["Name"], "n1", state="running" if self._live(one) or lingers else "shutdown"),
+                    "ServiceID": one["ID"],
+                }
             )
             for one in listed
         )

@@ -30,14 +30,14 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._quiesce_run imp
 from ansible_collections.voltainer.volumes.plugins.module_utils._volume import PROTECTED, QUIESCED, Volume
 from ansible_collections.voltainer.volumes.plugins.module_utils._volume_facts import unfinished_changes
 
-from .fake_rest import RestEngine, container, service
+from .fake_rest import RestEngine, container, container_id, service, service_id
 from .volumes import inspect, wanted
 
 HOLDER = Holder("machine/host1", "boot", "pid:[1]", 12, "345", holds=True)
 REST = Rest(
     ("pgdata", "wal"),
-    (RestContainer("c1", "db", "stop"),),
-    (RestService("s1", "web", "Replicated", 3), RestService("s2", "each", "Global", 0)),
+    (RestContainer(container_id("db"), "db", "stop"),),
+    (RestService(service_id("web"), "web", "Replicated", 3), RestService(service_id("each"), "each", "Global", 0)),
     "stop",
     60,
     f"{CONSTRAINT_KEY}==abc",
@@ -141,7 +141,7 @@ def test_tasks_of_services_are_refused_all_at_once(look, quiesce):
 
 @pytest.mark.parametrize("quiesce", ["pause", "stop"])
 def test_a_task_does_not_bring_itself_to_rest(look, monkeypatch, quiesce):
-    monkeypatch.setattr(_quiesce_run, "own_container", lambda: "id-runner")
+    monkeypatch.setattr(_quiesce_run, "own_container", lambda: container_id("runner"))
     with pytest.raises(VolumesError, match=f"Cannot {quiesce} the container 'runner', .*this task runs in it"):
         look(container("runner"), container("db"), quiesce=quiesce)
     assert not look(container("runner"))
@@ -191,7 +191,7 @@ def test_a_service_whose_last_tasks_end_is_waited_for(tmp_path):
     engine = RestEngine(tmp_path, services=[service("web", 0)])
     engine.lingering = 1
     assert look_for_rest(engine, options(services="scale"), ["pgdata"], engine.users()).services == (
-        RestService("id-web", "web", "Replicated", 0),
+        RestService(service_id("web"), "web", "Replicated", 0),
     )
 
 
@@ -219,6 +219,18 @@ def test_the_record_comes_back_as_it_was():
         lambda record: record.update(timeout=float("inf")),
         lambda record: record["containers"][0].update(action="kill"),
         lambda record: record["containers"][0].update(more=1),
+        lambda record: record["containers"][0].update(id="db"),
+        lambda record: record["containers"][0].update(id=container_id("db").upper()),
+        lambda record: record["containers"][0].update(id=f"{container_id('db')}/../x"),
+        lambda record: record["containers"][0].update(id=f"{container_id('db')}\n"),
+        lambda record: record["containers"][0].update(id=7),
+        lambda record: record["services"][0].update(id="web"),
+        lambda record: record["services"][0].update(id=f"../{service_id('web')}"),
+        lambda record: record["services"][0].update(id=None),
+        lambda record: record["services"][0].update(replicas="3"),
+        lambda record: record["services"][0].update(replicas=-1),
+        # It would be taken from a service.
+        lambda record: record.update(constraint="node.role==manager"),
         lambda record: record["services"].append("web"),
         lambda record: record.pop("constraint"),
         lambda record: record.clear(),

@@ -15,10 +15,11 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._quiesce_engine 
 from ansible_collections.voltainer.volumes.plugins.module_utils._swarm_engine import OutOfSequenceError
 
 from .engine_server import message
-from .fake_rest import service
+from .fake_rest import service, service_id
 from .fake_swarm import task
 
 DB = RestContainer("c1", "db", "stop")
+WEB = service_id("web")
 VERBS = {
     "pause": lambda engine: engine.pause_container(DB),
     "unpause": lambda engine: engine.unpause_container(DB),
@@ -76,16 +77,16 @@ def test_a_container_and_none(made):
 
 def test_a_service_its_change_and_its_tasks(made):
     answers = {
-        "GET /services/id-web": (200, service("web", 2)),
-        "POST /services/id-web/update": (200, {"Warnings": None}),
-        "GET /tasks": (200, [task("web", "n1")]),
+        f"GET /services/{WEB}": (200, service("web", 2)),
+        f"POST /services/{WEB}/update": (200, {"Warnings": None}),
+        "GET /tasks": (200, [{**task("web", "n1"), "ServiceID": WEB}]),
     }
     engine, server = made(answers)
-    found = engine.service("id-web")
+    found = engine.service(WEB)
     assert (found.name, found.replicas) == ("web", 2)
     assert engine.update_service(found, {"Name": "web", "Mode": {}})
-    assert [one.service_id for one in engine.tasks_of(["id-web", "id-x"])] == ["id-web"]
-    assert server.requests[1] == 'POST /services/id-web/update?version=10 {"Name": "web", "Mode": {}}'
+    assert [one.service_id for one in engine.tasks_of([WEB, "id-x"])] == [WEB]
+    assert server.requests[1] == f'POST /services/{WEB}/update?version=10 {{"Name": "web", "Mode": {{}}}}'
     assert server.requests[2].replace("%5B", "[").replace("%5D", "]").count("id-x") == 1
     # Without a login, the engine keeps that of the service.
     assert server.passwords == [None, None, None]
@@ -101,21 +102,21 @@ def test_a_service_its_change_and_its_tasks(made):
 )
 def test_what_the_engine_refuses(made, status, why, kind, words):
     engine, _server = made(
-        {"GET /services/id-web": (200, service("web", 2)), "POST /services/id-web/update": (status, message(why))}
+        {f"GET /services/{WEB}": (200, service("web", 2)), f"POST /services/{WEB}/update": (status, message(why))}
     )
     with pytest.raises(EngineError, match=words) as caught:
-        engine.update_service(engine.service("id-web"), {})
+        engine.update_service(engine.service(WEB), {})
     assert caught.type is kind
 
 
 def test_a_service_that_is_gone(made):
     gone = (404, message("service id-web not found"))
-    engine, _server = made({"GET /services/id-web": gone, "GET /services/id-x": (503, message("no leader"))})
-    assert engine.service("id-web") is None
+    engine, _server = made({f"GET /services/{WEB}": gone, "GET /services/id-x": (503, message("no leader"))})
+    assert engine.service(WEB) is None
     with pytest.raises(EngineError, match="more than half"):
         engine.service("id-x")
-    engine, _server = made({"GET /services/id-web": (200, service("web", 2)), "POST /services/id-web/update": gone})
-    assert not engine.update_service(engine.service("id-web"), {})
+    engine, _server = made({f"GET /services/{WEB}": (200, service("web", 2)), f"POST /services/{WEB}/update": gone})
+    assert not engine.update_service(engine.service(WEB), {})
 
 
 def events(*actions, container="c1"):

@@ -34,7 +34,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._quiesce_run imp
 from ansible_collections.voltainer.volumes.plugins.module_utils._signals import SignalledError
 from ansible_collections.voltainer.volumes.plugins.module_utils._volume import QUIESCED
 
-from .fake_rest import RestEngine, container, service
+from .fake_rest import RestEngine, container, container_id, service
 
 STATE = "pgdata.voltainer-quiesce"
 MODES = ("pause", "stop")
@@ -577,7 +577,7 @@ def test_a_container_that_stops_only_then_is_waited_for(make):
     with pytest.raises(Killed), quiesced(mortal, rest, timeout=5):
         pass
     engine.raw("db")["late"] = 4
-    engine.pending = {"id-db"}
+    engine.pending = {container_id("db")}
     resume_interrupted(engine, "pgdata")
     assert engine.states() == {"app": "running", "db": "running"}
 
