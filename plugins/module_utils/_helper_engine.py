@@ -17,7 +17,7 @@ from typing import Any
 from ansible_collections.voltainer.volumes.plugins.module_utils._container_engine import ContainerEngine
 from ansible_collections.voltainer.volumes.plugins.module_utils._engine import told
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import EngineError
-from ansible_collections.voltainer.volumes.plugins.module_utils._holder import as_label
+from ansible_collections.voltainer.volumes.plugins.module_utils._holder import OWN_HELPERS, as_label
 from ansible_collections.voltainer.volumes.plugins.module_utils._transport import Attached, Request
 from ansible_collections.voltainer.volumes.plugins.module_utils._volume import HELPER
 
@@ -85,11 +85,10 @@ class HelperEngine(ContainerEngine):
         """
         names = ", ".join(f"'{mount.volume}'" for mount in mounts)
         what = f"Cannot make a helper container for the data of {names}"
-        return str(
-            self._ask(
-                what, Request("POST", "/containers/create", body=_helper(image, mounts, command, powers)), slow=True
-            )["Id"]
-        )
+        request = Request("POST", "/containers/create", body=_helper(image, mounts, command, powers))
+        made = str(self._ask(what, request, slow=True)["Id"])
+        OWN_HELPERS.add(made)
+        return made
 
     def helpers(self) -> tuple[tuple[str, str], ...]:
         """Return the IDs of all helper containers, each with its label, which says whose it is."""

@@ -68,7 +68,8 @@ class QuiesceWanted:
 class Container:
     """A container as its inspect shows it; `state` is in the engine's words, `service` the name of a task's service.
 
-    A `helper` is one of this collection's own, through which the data is reached.
+    A `helper` is one that this very process made, through which it reaches the data. One that is `labelled` carries the
+    label of such: another task's, or anybody's who put it there.
     """
 
     id: str
@@ -80,10 +81,11 @@ class Container:
     exit_code: int
     error: str
     helper: bool = False
+    labelled: bool = False
 
     @classmethod
-    def from_inspect(cls, raw: Mapping[str, Any]) -> Container:
-        """Return the container that the engine describes."""
+    def from_inspect(cls, raw: Mapping[str, Any], *, own: bool = False) -> Container:
+        """Return the container that the engine describes; `own` says that this process made it as a helper."""
         state, labels = raw["State"], (raw.get("Config") or {}).get("Labels") or {}
         return cls(
             id=raw["Id"],
@@ -94,7 +96,8 @@ class Container:
             service=labels.get(_SERVICE_NAME, ""),
             exit_code=int(state.get("ExitCode") or 0),
             error=state.get("Error") or "",
-            helper=HELPER in labels,
+            helper=own,
+            labelled=HELPER in labels,
         )
 
     @property
@@ -104,7 +107,7 @@ class Container:
 
     @property
     def works(self) -> bool:
-        """Whether it runs, and works with its volumes for somebody else than this collection."""
+        """Whether it runs, and works with its volumes for somebody else than this process."""
         return self.runs and not self.helper
 
 
@@ -373,9 +376,18 @@ def _why_not(
             "the swarm would start others for them",
             "Run the task with 'services: scale', on a manager of the swarm",
         )
-    why, way_out = _harm(wanted.mode, container, is_own=is_own)
+    why, way_out = _another_task() if container.labelled else _harm(wanted.mode, container, is_own=is_own)
     what = f"Cannot {wanted.mode} the container '{container.name}', which uses the volume '{volume}'"
     return RefusedError(what, why, way_out) if why else None
+
+
+def _another_task() -> tuple[str, str]:
+    # It must neither be left at work, since anybody may have put the label there, nor be ended amid its work.
+    return (
+        f"another task of this collection works with the volume through it, as its label '{HELPER}' says",
+        "Run the task again when that has ended. Where there is none, stop the container yourself, and make it without"
+        " the label",
+    )
 
 
 def _harm(mode: Mode, container: Container, *, is_own: bool) -> tuple[str, str]:

@@ -46,6 +46,7 @@ CONTAINER = {
     "auto_remove": False,
     "service": "",
     "helper": False,
+    "labelled": False,
     "ends": None,
     "deaf": False,
     "slow": False,
@@ -110,6 +111,7 @@ class RestEngine(FolderEngine):
             exit_code=raw["exit_code"],
             error="",
             helper=raw["helper"],
+            labelled=raw["labelled"],
         )
 
     def pause_container(self, container):

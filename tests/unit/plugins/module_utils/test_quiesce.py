@@ -119,7 +119,17 @@ def test_one_that_vanishes_while_it_is_looked_at_is_left_out(tmp_path):
 
 
 def test_the_own_helper_containers_do_not_rest(look):
-    assert not look(container("helper", helper=True, auto_remove=True), quiesce="stop")
+    assert not look(container("helper", helper=True, labelled=True, auto_remove=True), quiesce="stop")
+
+
+@pytest.mark.parametrize("quiesce", ["pause", "stop"])
+def test_the_label_of_helper_containers_alone_keeps_nobody_at_work(look, quiesce):
+    words = rf"Cannot {quiesce} the container 'db', .*another task .*its label 'voltainer.volumes.helper' says"
+    with pytest.raises(VolumesError, match=words):
+        look(container("db", labelled=True), container("app"), quiesce=quiesce)
+    # It cannot change anything, and where it is another task's it must not be ended.
+    assert names(look(container("db", labelled=True, read_write=False), container("app"), quiesce=quiesce)) == ["app"]
+    assert not look(container("db", labelled=True))
 
 
 def test_those_that_would_vanish_are_not_stopped(look):
@@ -296,10 +306,5 @@ def test_what_the_engine_tells_of_a_container():
     state = {"Status": "exited", "ExitCode": 3, "Error": "no such device"}
     told = {"Created": "2026", "HostConfig": {"AutoRemove": True}, "Config": {"Labels": labels}, "State": state}
     found = Container.from_inspect({**raw, **told})
-    assert (found.auto_remove, found.service, found.exit_code, found.error, found.helper) == (
-        True,
-        "web",
-        3,
-        "no such device",
-        True,
-    )
+    assert found == Container("c1", "db", "exited", True, "2026", "web", 3, "no such device", False, True)
+    assert Container.from_inspect({**raw, **told}, own=True).helper

@@ -279,12 +279,17 @@ def test_who_rests_or_is_gone_since_the_plan_is_left_so(make, mode):
 # Somebody meddles
 
 
+@pytest.mark.parametrize("new_is_labelled", [False, True])
 @pytest.mark.parametrize("mode", MODES)
-def test_one_that_starts_to_write_meanwhile_ends_it_before_the_block(make, mode):
+def test_one_that_starts_to_write_meanwhile_ends_it_before_the_block(make, mode, new_is_labelled):
     engine = make(container("db"))
 
     def starts(it):
-        it.containers += [container("new"), container("reads", read_write=False), container("helps", helper=True)]
+        it.containers += [
+            container("new", labelled=new_is_labelled),
+            container("reads", read_write=False),
+            container("helps", helper=True, labelled=True),
+        ]
 
     rest = rest_of(engine, mode)
     engine.before_call = {f"{mode}_container": starts}
