@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.errors import AnsibleActionFail, AnsibleFileNotFound
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import VolumesError
 from ansible_collections.voltainer.volumes.plugins.module_utils._restore_wanted import check_source
 from ansible_collections.voltainer.volumes.plugins.plugin_utils._progress_action import ProgressAction
@@ -29,7 +29,8 @@ class ActionModule(ProgressAction):
             self._task.args = {**{key: value for key, value in before.items() if key != "src"}, "path": there}
             result = super().run(tmp, task_vars)
         except VolumesError as exc:
-            raise AnsibleActionFail(str(exc)) from exc
+            # Ansible shows the words of a cause as well (2.19), which are the same.
+            raise AnsibleActionFail(str(exc)) from None
         finally:
             self._task.args = before
             self._remove_tmp_path(self._connection._shell.tmpdir)
@@ -41,14 +42,13 @@ class ActionModule(ProgressAction):
         """Bring the archive, and its manifest where there is one, to the host; return the path there."""
         try:
             local = self._find_needle("files", src)
-        except AnsibleError as exc:
-            why = str(exc).splitlines()[0]
-            raise AnsibleActionFail(
-                f"Cannot read the archive '{src}' on the controller: {why}"
-                " Correct 'src'; 'path' is for files of the host"
-            ) from exc
+        except AnsibleFileNotFound as exc:
+            # Its own words are for tasks that have the option remote_src.
+            places = ", ".join(f"'{path}'" for path in dict.fromkeys(exc.paths or ()))
+            why = f"there is no such file (looked for {places})" if places else "there is no such file"
+            raise _unreadable(src, why) from None
         if not os.path.isfile(local):
-            raise AnsibleActionFail(f"Cannot read the archive '{src}' on the controller: it is no file. Correct 'src'")
+            raise _unreadable(src, "it is no file")
         if self._connection._shell.tmpdir is None:
             self._make_tmp_path()
         shell = self._connection._shell
@@ -60,3 +60,10 @@ class ActionModule(ProgressAction):
         ]
         self._fixup_perms2([shell.tmpdir, *there], execute=False)
         return there[0]
+
+
+def _unreadable(src: str, why: str) -> AnsibleActionFail:
+    return AnsibleActionFail(
+        f"Cannot read the archive '{src}' on the controller: {why}. Correct 'src'; an archive that is on the host is"
+        " given in 'path'"
+    )

@@ -1,0 +1,61 @@
+# Copyright (c) 2026, The voltainer.volumes developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The action of docker_volume_x_restore: what it says of an archive that cannot be read on the controller."""
+
+from __future__ import annotations
+
+import re
+from types import SimpleNamespace
+
+import pytest
+from ansible.errors import AnsibleActionFail
+from ansible.parsing.dataloader import DataLoader
+from ansible_collections.voltainer.volumes.plugins.action.docker_volume_x_restore import ActionModule
+
+
+@pytest.fixture
+def refused(tmp_path):
+    """Return a function that runs the action with options that it refuses, and returns the error."""
+
+    def it(**options):
+        task = SimpleNamespace(
+            args={"name": "pgdata", **options},
+            async_val=0,
+            get_search_path=lambda: [str(tmp_path)],
+            environment=None,
+            check_mode=False,
+        )
+        connection = SimpleNamespace(_shell=SimpleNamespace(tmpdir=None))
+        loader = DataLoader()
+        loader.set_basedir(str(tmp_path))
+        action = ActionModule(task, connection, None, loader, None, None)
+        with pytest.raises(AnsibleActionFail) as caught:
+            action.run(task_vars={})
+        assert task.args == {"name": "pgdata", **options}
+        # Its words would be shown a second time.
+        assert caught.value.__cause__ is None
+        assert caught.value.__suppress_context__ or caught.value.__context__ is None
+        return str(caught.value)
+
+    return it
+
+
+def test_a_missing_archive_is_told_once_with_where_it_was_looked_for(refused, tmp_path):
+    said = refused(src="backups/no.tar")
+    assert re.match(
+        r"Cannot read the archive 'backups/no\.tar' on the controller: there is no such file \(looked for .*\)\. ", said
+    )
+    assert said.count(f"'{tmp_path}/files/backups/no.tar'") == 1
+    assert said.endswith("Correct 'src'; an archive that is on the host is given in 'path'")
+    assert said.count("no such file") == 1
+    assert "remote_src" not in said
+
+
+def test_a_folder_is_no_archive(refused, tmp_path):
+    (tmp_path / "files").mkdir()
+    assert "Cannot read the archive 'files' on the controller: it is no file. Correct 'src'" in refused(src="files")
+
+
+def test_options_that_contradict_each_other_are_told_once(refused):
+    assert "'path'" in refused(src="a.tar", path="/srv/a.tar")
