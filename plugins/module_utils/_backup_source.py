@@ -5,11 +5,15 @@
 
 The last one of this host counts. Where it has none, as a new host that takes over, the last one of the only other host
 does. Where several others have some, the task must say which is meant: their volumes only have the same name.
+
+What has a time in the future was made while a clock was wrong, or is somebody's forgery: it is the last one only where
+the task names it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
 from typing import NoReturn, TypeVar
 
 from ansible_collections.voltainer.volumes.plugins.module_utils._backup_found import (
@@ -29,23 +33,28 @@ Backup = TypeVar("Backup", StoredArchive, Snapshot)
 
 # How many backups an error names.
 _NAMES = 5
+# Clocks of two hosts differ by as much, and backups of the same second get the times of the next ones.
+_APART = timedelta(minutes=5)
 
 
-def choose_archive(wanted: RestoreWanted, archives: Iterable[StoredArchive], engine: EngineFacts) -> StoredArchive:
-    """Return the archive of the folder `path` that the task means. Raises RefusedError.
+def choose_archive(
+    wanted: RestoreWanted, archives: Iterable[StoredArchive], engine: EngineFacts, now: datetime
+) -> tuple[StoredArchive, tuple[str, ...]]:
+    """Return the archive of the folder `path` that the task means, and what to warn of. Raises RefusedError.
 
-    `archives` are those in the folder that are of the volume `wanted.backed_up` by their names.
+    `archives` are those in the folder that are of the volume `wanted.backed_up` by their names. `now` is the time of
+    the engine's host.
     """
     found = _sorted(archives)
     if wanted.snapshot != LATEST:
         meant = [one for one in found if stamp(one.name.time) == wanted.snapshot]
         if not meant:
             _refuse(wanted, f"it has no archive with the time {wanted.snapshot}{_there(found)}", _CHOOSE)
-        return meant[-1]
+        return meant[-1], ()
     if not found:
         _refuse(wanted, "it has no archive of it", _NONE)
-    last = found[-1]
-    if last.origin is None:
+    last = next((one for one in reversed(found) if not _is_future(one, now)), None)
+    if last and last.origin is None:
         # An older one must not come back in its place without a word.
         why = last.why or "its manifest is missing, or is of another archive"
         _refuse(
@@ -54,13 +63,20 @@ def choose_archive(wanted: RestoreWanted, archives: Iterable[StoredArchive], eng
             f"Give it in full, or another one, in 'path', or its time in 'snapshot': {stamp(last.name.time)}",
         )
     known = [one for one in found if one.origin]
-    return _last_of(wanted, known, engine.id, lambda one: one.origin.engine if one.origin else "", _engines(known))
+    if not known:
+        # All are in the future, and whose they are nobody can tell, either.
+        return _last(wanted, found, now)
+    mine = _of_one_host(wanted, known, engine.id, lambda one: one.origin.engine if one.origin else "", _engines(known))
+    return _last(wanted, mine, now)
 
 
-def choose_snapshot(wanted: RestoreWanted, snapshots: Iterable[Snapshot], host: str) -> Snapshot:
-    """Return the snapshot of the repository that the task means. Raises RefusedError.
+def choose_snapshot(
+    wanted: RestoreWanted, snapshots: Iterable[Snapshot], host: str, now: datetime
+) -> tuple[Snapshot, tuple[str, ...]]:
+    """Return the snapshot of the repository that the task means, and what to warn of. Raises RefusedError.
 
-    `snapshots` are all that the repository has; `host` is the one of this engine's snapshots.
+    `snapshots` are all that the repository has; `host` is the one of this engine's snapshots. `now` is the time of the
+    engine's host.
     """
     found = _sorted(snapshots)
     if wanted.snapshot != LATEST:
@@ -70,7 +86,7 @@ def choose_snapshot(wanted: RestoreWanted, snapshots: Iterable[Snapshot], host: 
         if not meant:
             mine = [one for one in found if _is_of(one, wanted.backed_up)]
             _refuse(wanted, f"it has no snapshot {wanted.snapshot}{_there(mine)}", _CHOOSE)
-        return meant[0]
+        return meant[0], ()
     known = [one for one in found if _is_of(one, wanted.backed_up)]
     if not known:
         _refuse(wanted, "it has no snapshot of it that this collection made", _NONE)
@@ -81,16 +97,16 @@ def choose_snapshot(wanted: RestoreWanted, snapshots: Iterable[Snapshot], host: 
                 wanted, f"it has no snapshot of it from the host '{host}'", "Look at 'restic snapshots --group-by host'"
             )
     hosts = some({one.host for one in known})
-    return _last_of(wanted, known, host, lambda one: one.host, hosts)
+    return _last(wanted, _of_one_host(wanted, known, host, lambda one: one.host, hosts), now)
 
 
 _CHOOSE = "Give one that is there in 'snapshot'"
 _NONE = "Look whether it is the right place, and whether 'name', or 'backup_of', names the volume that was backed up"
 
 
-def _last_of(
+def _of_one_host(
     wanted: RestoreWanted, backups: Sequence[Backup], own: str, whose: Callable[[Backup], str], names: str
-) -> Backup:
+) -> Sequence[Backup]:
     mine = [one for one in backups if whose(one) == own]
     others = {whose(one) for one in backups}
     if not mine and len(others) > 1:
@@ -99,7 +115,30 @@ def _last_of(
             f"several hosts have backed up a volume of this name, and none of them is this one: {names}",
             "Say which is meant: with 'repository.host', or with a single archive in 'path'",
         )
-    return (mine or list(backups))[-1]
+    return mine or backups
+
+
+def _last(wanted: RestoreWanted, backups: Sequence[Backup], now: datetime) -> tuple[Backup, tuple[str, ...]]:
+    """Return the last of the backups, which are sorted, that is not of the future, and what to warn of."""
+    future = [one for one in backups if _is_future(one, now)]
+    past = [one for one in backups if one not in future]
+    named = some({f"'{_called(one)}'" for one in future})
+    clock = f"by the clock of the engine's host it is {stamp(now)}"
+    if not past:
+        _refuse(
+            wanted,
+            f"all that it has of it have times in the future ({clock}): {named}",
+            "Correct the clock of the host. Where one of them is meant, give it in 'snapshot'",
+        )
+    told = (
+        f"Left out, since their times are in the future ({clock}): {named}. Where one of them is meant, give it in"
+        " 'snapshot'"
+    )
+    return past[-1], (told,) if future else ()
+
+
+def _is_future(backup: Stored, now: datetime) -> bool:
+    return time_of(backup) > now + _APART
 
 
 def _sorted(backups: Iterable[Backup]) -> list[Backup]:
@@ -118,8 +157,13 @@ def _there(backups: Sequence[Stored]) -> str:
     """Return what there is instead, for an error."""
     if not backups:
         return ", nor any other of the volume"
-    names = [stamp(one.name.time) if isinstance(one, StoredArchive) else one.short for one in backups[-_NAMES:]]
+    names = [_called(one) for one in backups[-_NAMES:]]
     return f"; the last ones of the volume are {', '.join(reversed(names))}"
+
+
+def _called(backup: Stored) -> str:
+    """Return what the option `snapshot` calls it."""
+    return stamp(backup.name.time) if isinstance(backup, StoredArchive) else backup.short
 
 
 def _refuse(wanted: RestoreWanted, why: str, way_out: str) -> NoReturn:

@@ -102,13 +102,16 @@ def _content(engine: DataEngine, wanted: RestoreWanted, progress: Progress, stac
     """Choose the backup, and prove it before anything is touched."""
     if wanted.repository:
         restic = Restic(wanted.repository)
-        facts = engine_facts(engine.info(), engine.transport.api_version)
-        snapshot = choose_snapshot(wanted, restic.snapshots(), wanted.repository.host or facts.name)
+        info = engine.info()
+        facts = engine_facts(info, engine.transport.api_version)
+        host = wanted.repository.host or facts.name
+        snapshot, warnings = choose_snapshot(wanted, restic.snapshots(), host, now_of(info))
         digest = snapshot.origin.content_digest if snapshot.origin else None
         return SnapshotContent(
             snapshot,
             digest,
             verify=wanted.verify,
+            warnings=[*warnings],
             restic=restic,
             engine=engine,
             snapshot=snapshot,
@@ -119,16 +122,25 @@ def _content(engine: DataEngine, wanted: RestoreWanted, progress: Progress, stac
 
 def _archive_content(engine: DataEngine, wanted: RestoreWanted, progress: Progress, stack: ExitStack) -> ArchiveContent:
     path = str(wanted.path)
+    warnings: tuple[str, ...] = ()
     if os.path.isdir(path):
-        mine = engine_facts(engine.info(), engine.transport.api_version)
-        chosen = choose_archive(wanted, stored_in(path, wanted.backed_up), mine)
+        there, info = stored_in(path, wanted.backed_up), engine.info()
+        chosen, warnings = choose_archive(
+            wanted, there, engine_facts(info, engine.transport.api_version), now_of(info)
+        )
         path = os.path.join(path, str(chosen.name))
     handle = open_archive(path)
     stack.callback(os.close, handle)
     kind = archive_kind(os.pread(handle, HEAD, 0), os.path.basename(path))
     facts = ArchiveFacts(path, os.fstat(handle).st_size, kind, _manifest_beside(path))
     content = ArchiveContent(
-        facts, verify=wanted.verify, handle=handle, facts=facts, identity_file=wanted.identity_file, progress=progress
+        facts,
+        verify=wanted.verify,
+        warnings=[*warnings],
+        handle=handle,
+        facts=facts,
+        identity_file=wanted.identity_file,
+        progress=progress,
     )
     _prove(wanted, content, facts, progress)
     return content

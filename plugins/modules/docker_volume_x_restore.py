@@ -68,6 +68,8 @@ options:
       - V(latest) is the newest one. From a folder in O(path), any other is named by its time as it stands in the name
         of the archive, such as V(20260131T235959Z). From O(repository) it is named by its ID, of which eight digits
         suffice.
+      - What has a time in the future, by the clock of the engine's host, is left out with a warning, and is taken only
+        where it is named.
       - A snapshot of restic that this collection did not make can be named by its ID as well.
     type: str
     default: latest

@@ -14,6 +14,8 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._manifest import
 
 from .backups import ENGINE, NEW_YEAR, OTHER_ENGINE, REPOSITORY, manifest, snapshot, wanted_back
 
+# By the clock of the engine's host, the 10th of January.
+NOW = NEW_YEAR + timedelta(days=9)
 THIRD_ENGINE = EngineFacts("4444", "host3", "", "")
 
 
@@ -43,7 +45,8 @@ def of_day(day, name=None, **changes):
 )
 def test_the_archive_that_is_meant(archives, asked, day):
     for some in (archives, archives[::-1]):
-        assert choose_archive(wanted_back(snapshot=asked), some, ENGINE).name.time.day == day
+        found, warnings = choose_archive(wanted_back(snapshot=asked), some, ENGINE, NOW)
+        assert (found.name.time.day, warnings) == (day, ())
 
 
 @pytest.mark.parametrize(
@@ -68,7 +71,7 @@ def test_the_archive_that_is_meant(archives, asked, day):
 )
 def test_archives_that_cannot_be_chosen(archives, asked, words):
     with pytest.raises(RefusedError) as caught:
-        choose_archive(wanted_back(snapshot=asked), archives, ENGINE)
+        choose_archive(wanted_back(snapshot=asked), archives, ENGINE, NOW)
     assert str(caught.value).startswith("Cannot restore the volume 'pgdata' from '/srv/backups': ")
     assert words in str(caught.value)
     assert caught.value.way_out
@@ -97,7 +100,8 @@ OTHERS = [of_day(5, volume="other"), of_day(6, volume="pgdata2")]
 )
 def test_the_snapshot_that_is_meant(snapshots, asked, day):
     task = back(**asked)
-    assert choose_snapshot(task, snapshots, task.repository.host or "host1").time.day == day
+    found, warnings = choose_snapshot(task, snapshots, task.repository.host or "host1", NOW)
+    assert (found.time.day, warnings) == (day, ())
 
 
 @pytest.mark.parametrize(
@@ -118,7 +122,62 @@ def test_the_snapshot_that_is_meant(snapshots, asked, day):
 def test_snapshots_that_cannot_be_chosen(snapshots, asked, words):
     task = back(**asked)
     with pytest.raises(RefusedError) as caught:
-        choose_snapshot(task, snapshots, task.repository.host or "host1")
+        choose_snapshot(task, snapshots, task.repository.host or "host1", NOW)
     assert str(caught.value).startswith("Cannot restore the volume 'pgdata' from the repository at '/srv/restic': ")
     assert words in str(caught.value)
     assert caught.value.way_out
+
+
+# Times in the future
+
+
+def chosen(backups, asked="latest", now=NOW):
+    """Return the day of the backup that is chosen, and the only warning, if any."""
+    if isinstance(backups[0], StoredArchive):
+        found, warnings = choose_archive(wanted_back(snapshot=asked), backups, ENGINE, now)
+        return found.name.time.day, *warnings
+    found, warnings = choose_snapshot(back(asked), backups, "host1", now)
+    return found.time.day, *warnings
+
+
+@pytest.mark.parametrize("kind", [stored, of_day])
+def test_what_is_of_the_future_is_left_out_and_named(kind):
+    called = {stored: "'20260111T000000Z', '20260120T000000Z'", of_day: "'0000000b', '00000014'"}[kind]
+    day, warning = chosen([kind(20), kind(1), kind(11), kind(10)])
+    assert day == 10
+    assert warning.startswith("Left out, since their times are in the future (by the clock of the engine's host it is")
+    assert f"20260110T000000Z): {called}. Where one of them is meant, give it in 'snapshot'" in warning
+
+
+@pytest.mark.parametrize(("kind", "name"), [(stored, "20260111T000000Z"), (of_day, "0000000b0000000b")])
+def test_what_is_named_may_be_of_the_future(kind, name):
+    assert chosen([kind(1), kind(11)], name) == (11,)
+
+
+@pytest.mark.parametrize("kind", [stored, of_day])
+@pytest.mark.parametrize("seconds", [0, 299, 301])
+def test_clocks_may_differ_a_little(kind, seconds):
+    day, *warnings = chosen([kind(1), kind(2)], now=NEW_YEAR + timedelta(days=1, seconds=-seconds))
+    assert (day, len(warnings)) == ((1, 1) if seconds == 301 else (2, 0))
+
+
+@pytest.mark.parametrize(
+    "backups",
+    [
+        [stored(11), stored(12)],
+        [stored(11, None), stored(12, None)],
+        # Those of another host must not come back in their place.
+        [stored(1, OTHER_ENGINE), stored(11), stored(12)],
+        [of_day(11), of_day(12)],
+        [of_day(1, host="host2"), of_day(11), of_day(12)],
+    ],
+)
+def test_where_there_are_only_such_one_must_be_named(backups):
+    with pytest.raises(RefusedError, match="all that it has of it have times in the future") as caught:
+        chosen(backups)
+    assert "give it in 'snapshot'" in caught.value.way_out
+
+
+def test_an_archive_of_nobody_knows_whom_is_refused_though_there_are_some_of_the_future():
+    with pytest.raises(RefusedError, match=r"the newest archive 'pgdata-20260102T000000Z\.tar' is from"):
+        chosen([stored(1), stored(2, None), stored(11)])
