@@ -16,7 +16,8 @@ from datetime import datetime, timedelta, timezone
 from urllib.parse import quote, unquote
 
 from ansible_collections.voltainer.volumes.plugins.module_utils._archive_kind import Compression, Encryption
-from ansible_collections.voltainer.volumes.plugins.module_utils._errors import InvalidInputError, RefusedError
+from ansible_collections.voltainer.volumes.plugins.module_utils._errors import InvalidInputError
+from ansible_collections.voltainer.volumes.plugins.module_utils._volume import name_beside
 
 MANIFEST_ENDING = ".json"
 PARTIAL_ENDING = ".partial"
@@ -29,7 +30,7 @@ _ARCHIVE = re.compile(
     re.DOTALL,
 )
 _BEFORE = re.compile(r"(?P<volume>.+)\.before-(?P<time>[0-9]{8}T[0-9]{6}Z)\Z", re.DOTALL)
-# What file systems take for a name, in bytes; the engine's local driver has a folder of the volume's name.
+# What file systems take for a name, in bytes.
 _NAME_MAX = 255
 
 
@@ -140,30 +141,23 @@ def partials_of(volume: str, files: Iterable[str]) -> list[str]:
 
 
 def kept_name(volume: str, now: datetime, taken: Iterable[str] = ()) -> str:
-    """Return the name of the volume that keeps what `volume` held until `now`; none of the names that are taken.
-
-    Raises RefusedError for a volume whose name is too long for it.
-    """
+    """Return the name of the volume that keeps what `volume` held until `now`; none of the names that are taken."""
     names = frozenset(taken)
-    name = _before(volume, _free_time(now, lambda time: _before(volume, time) in names))
-    if len(name.encode()) > _NAME_MAX:
-        raise RefusedError(
-            f"Cannot keep the previous content of the volume '{volume}'",
-            f"the volume that keeps it would have a name of more than {_NAME_MAX} bytes",
-            "Back it up first, and set 'keep_previous: false'",
-        )
-    return name
+    return _before(volume, _free_time(now, lambda time: _before(volume, time) in names))
 
 
 def parse_kept(name: str) -> tuple[str, datetime] | None:
-    """Return the volume whose previous content is kept under the name, and since when; None for another volume."""
+    """Return the volume whose previous content is kept under the name, and since when; None for another volume.
+
+    Of a volume whose name the engine's own driver does not take, it is what stands in its place.
+    """
     match = _BEFORE.match(name)
     time = parse_stamp(match["time"]) if match else None
     return (match["volume"], time) if match and time else None
 
 
 def _before(volume: str, time: datetime) -> str:
-    return f"{volume}.before-{stamp(time)}"
+    return name_beside(volume, f".before-{stamp(time)}")
 
 
 def _free_time(now: datetime, is_taken: Callable[[datetime], bool]) -> datetime:

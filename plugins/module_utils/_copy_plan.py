@@ -14,14 +14,18 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._errors import R
 from ansible_collections.voltainer.volumes.plugins.module_utils._fill import (
     Fill,
     Way,
-    check_names,
     fill_steps,
     settle_fill_step,
 )
 from ansible_collections.voltainer.volumes.plugins.module_utils._plan import ABSENT, Plan, Step
 from ansible_collections.voltainer.volumes.plugins.module_utils._quiesce import Rest, quiesce_steps, resume_steps
 from ansible_collections.voltainer.volumes.plugins.module_utils._usage import Users
-from ansible_collections.voltainer.volumes.plugins.module_utils._volume import FILL_OLD_SUFFIX, Volume, shown_volume
+from ansible_collections.voltainer.volumes.plugins.module_utils._volume import (
+    FILL_OLD_SUFFIX,
+    Volume,
+    name_beside,
+    shown_volume,
+)
 from ansible_collections.voltainer.volumes.plugins.module_utils._volume_plan import (
     differences,
     drift_words,
@@ -74,11 +78,10 @@ def plan_copy(wanted: CopyWanted, found: CopyFound) -> Plan:
         way=_way(wanted, found),
         created=target is None,
         definition=definition,
-        previous=f"{name}{FILL_OLD_SUFFIX}",
+        previous=name_beside(name, FILL_OLD_SUFFIX),
         nonce=found.nonce,
         empty=found.state == "empty",
     )
-    check_names(name, fill.previous)
     after = {**definition.shown(name, wanted.target.secret_options), "content": f"as in '{wanted.source}'"}
     steps = fill_steps(fill, *around(found.rest))
     return Plan(shown, after, (*settle, *steps), warnings)

@@ -5,7 +5,8 @@
 
 Two volumes of the engine's own driver say so. `<target>.voltainer-fill` is made before anything else and is there until
 all is done; where the target has data, the new content is staged in it. `<target>.voltainer-filled` is made once the
-new content is complete and verified there, and from then on the fill is finished and not undone. So:
+new content is complete and verified there, and from then on the fill is finished and not undone. (What the names are of
+a target whose own name that driver does not take, `name_beside` tells.) So:
 
     neither              nothing is under way
     fill                 the target is not complete (direct), or as it was before (staged): undo
@@ -20,7 +21,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from ansible_collections.voltainer.volumes.plugins.module_utils._errors import RefusedError
 from ansible_collections.voltainer.volumes.plugins.module_utils._plan import Step
 from ansible_collections.voltainer.volumes.plugins.module_utils._volume import (
     FILL,
@@ -31,6 +31,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._volume import (
     Definition,
     Volume,
     definition_of,
+    name_beside,
 )
 
 # exchange: staged, and the folders of both volumes change places; replace: staged, and then copied over; direct: into a
@@ -40,7 +41,6 @@ Way = Literal["direct", "update", "exchange", "replace"]
 PREVIOUS = f"{RESERVED}previous"
 # And the nonce of the fill that made it: others of the same volume may have kept theirs.
 _PREVIOUS_OF = f"{RESERVED}previous-of"
-_LONGEST = 255
 
 
 @dataclass(frozen=True)
@@ -77,12 +77,12 @@ class Fill:
     @property
     def staging(self) -> str:
         """The name of the volume that marks the fill, and stages the content."""
-        return f"{self.target}{FILL_SUFFIX}"
+        return name_beside(self.target, FILL_SUFFIX)
 
     @property
     def mark(self) -> str:
         """The name of the volume that tells that the new content is complete."""
-        return f"{self.target}{FILLED_SUFFIX}"
+        return name_beside(self.target, FILLED_SUFFIX)
 
     @property
     def labels(self) -> dict[str, str]:
@@ -144,24 +144,14 @@ def fill_of(volume: Volume) -> tuple[Fill, int, int] | None:
 
 def unfinished_fill(target: str, marks: Iterable[Volume]) -> Unfinished | None:
     """Return the fill of the volume `target` that `marks`, the volumes with the label, tell of."""
-    by_name = {volume.name: (volume, found) for volume in marks for found in (fill_of(volume),) if found}
-    staging = by_name.get(f"{target}{FILL_SUFFIX}")
-    mark = by_name.get(f"{target}{FILLED_SUFFIX}")
+    read = ((volume, fill_of(volume)) for volume in marks)
+    by_name = {volume.name: (volume, found) for volume, found in read if found and found[0].target == target}
+    staging = by_name.get(name_beside(target, FILL_SUFFIX))
+    mark = by_name.get(name_beside(target, FILLED_SUFFIX))
     if mark:
         fill, new, old = mark[1]
         return Unfinished(fill, staging[0] if staging else None, mark[0], new, old)
     return Unfinished(staging[1][0], staging[0], None) if staging else None
-
-
-def check_names(target: str, previous: str = "") -> None:
-    """Raise RefusedError where a volume that a fill needs would have too long a name."""
-    longest = max((f"{target}{FILLED_SUFFIX}", previous), key=len)
-    if len(longest) > _LONGEST:
-        raise RefusedError(
-            f"Cannot fill the volume '{target}'",
-            f"a volume '{longest}' would be needed, and its name is too long",
-            f"Names of volumes that are filled have at most {_LONGEST - len(longest) + len(target)} characters here",
-        )
 
 
 def settle_fill_step(fill: Fill) -> Step:

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -28,6 +27,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._volume import (
     QUIESCE_SUFFIX,
     QUIESCED,
     Volume,
+    name_beside,
 )
 
 Mode = Literal["none", "pause", "stop"]
@@ -44,10 +44,6 @@ QUIESCE_SPEC: dict[str, dict[str, Any]] = {
 CONSTRAINT_KEY = f"node.labels.{QUIESCED}"
 
 _LONGEST_TIMEOUT = 24 * 3600
-# What a file system takes as the name of a folder.
-_LONGEST_NAME = 255
-_DIGEST = 16
-_NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_.-]")
 # As the engine and its swarm make them up (20.10 to 28.5).
 _CONTAINER_ID = re.compile(r"[0-9a-f]{64}\Z")
 _SERVICE_ID = re.compile(r"[0-9a-z]{25}\Z")
@@ -181,13 +177,7 @@ class Rest:
     @property
     def volume(self) -> str:
         """The name of the volume that holds the record, after the first of the volumes."""
-        first = self.volumes[0]
-        plain = _NOT_IN_NAMES.sub("_", first)
-        # Volumes of plugins may have slashes in their names, and these differ where their plain names do not.
-        if plain != first or len(first) + len(QUIESCE_SUFFIX) > _LONGEST_NAME:
-            kept = _LONGEST_NAME - len(QUIESCE_SUFFIX) - _DIGEST - 1
-            plain = f"{plain[:kept]}-{hashlib.sha256(first.encode()).hexdigest()[:_DIGEST]}"
-        return f"{plain}{QUIESCE_SUFFIX}"
+        return name_beside(self.volumes[0], QUIESCE_SUFFIX)
 
     def as_labels(self) -> dict[str, str]:
         """Return the labels of the volume that holds the record."""

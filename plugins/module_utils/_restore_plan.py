@@ -15,7 +15,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._archive_kind im
 from ansible_collections.voltainer.volumes.plugins.module_utils._backup_found import check_tools
 from ansible_collections.voltainer.volumes.plugins.module_utils._backup_names import kept_name
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import RefusedError
-from ansible_collections.voltainer.volumes.plugins.module_utils._fill import Fill, check_names, fill_steps
+from ansible_collections.voltainer.volumes.plugins.module_utils._fill import Fill, fill_steps
 from ansible_collections.voltainer.volumes.plugins.module_utils._manifest import Manifest, Origin
 from ansible_collections.voltainer.volumes.plugins.module_utils._plan import ABSENT, Plan, Step
 from ansible_collections.voltainer.volumes.plugins.module_utils._reference import driver_key
@@ -30,6 +30,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._volume import (
     RESERVED,
     Definition,
     Volume,
+    name_beside,
     shown_volume,
 )
 from ansible_collections.voltainer.volumes.plugins.module_utils._volume_facts import is_cluster
@@ -277,12 +278,11 @@ def _steps(wanted: RestoreWanted, found: RestoreFound, target: Volume, kept: str
         way="replace" if found.unreachable else "exchange",
         created=found.volume is None,
         definition=target.definition,
-        previous=kept or f"{wanted.name}{FILL_OLD_SUFFIX}",
+        previous=kept or name_beside(wanted.name, FILL_OLD_SUFFIX),
         keep=kept is not None,
         nonce=found.nonce,
         empty=found.volume is not None and found.entries == 0,
     )
-    check_names(fill.target, fill.previous)
     # All that may fail comes before anybody is brought to rest, and that before anything is changed.
     return tuple(fill_steps(fill, found.rest, found.resume, at="swap"))
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -52,8 +53,25 @@ HELPER = f"{RESERVED}helper"
 # The engine puts it on a volume that it made up a name for (23.0 and later); before, only the name tells.
 _ANONYMOUS = "com.docker.volume.anonymous"
 _ANONYMOUS_NAME = re.compile(r"[0-9a-f]{64}\Z")
+# What a file system takes as the name of a folder, which the local driver makes for each volume.
+_LONGEST_NAME = 255
+_DIGEST = 16
+_NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_.-]")
 # What makes a volume of the local driver refer to data elsewhere: a file system, a folder, a share.
 _REFERRING = ("type", "device")
+
+
+def name_beside(volume: str, suffix: str) -> str:
+    """Return the name of a volume of the engine's own driver that goes with another one: that name and the suffix.
+
+    What the driver does not take is left out: volumes of plugins may have slashes in their names, and long ones. Such
+    names differ where the volumes do, by a digest, and one can still see whose they are.
+    """
+    plain = _NOT_IN_NAMES.sub("_", volume)
+    if plain != volume or len(volume) + len(suffix) > _LONGEST_NAME:
+        kept = _LONGEST_NAME - len(suffix) - _DIGEST - 1
+        plain = f"{plain[:kept]}-{hashlib.sha256(volume.encode()).hexdigest()[:_DIGEST]}"
+    return f"{plain}{suffix}"
 
 
 @dataclass(frozen=True)
@@ -183,12 +201,12 @@ class Change:
     @property
     def staging(self) -> str:
         """The name of the staging volume."""
-        return f"{self.name}{STAGING_SUFFIX}"
+        return name_beside(self.name, STAGING_SUFFIX)
 
     @property
     def mark(self) -> str:
         """The name of the volume that tells that the staging volume has a complete copy."""
-        return f"{self.name}{COPIED_SUFFIX}"
+        return name_beside(self.name, COPIED_SUFFIX)
 
     @property
     def moves(self) -> bool:

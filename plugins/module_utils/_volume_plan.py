@@ -18,7 +18,6 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._volume import (
     LOCAL,
     PROTECTED,
     RESERVED,
-    STAGING_SUFFIX,
     Change,
     ChangeData,
     Definition,
@@ -26,9 +25,6 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._volume import (
     shown_volume,
 )
 from ansible_collections.voltainer.volumes.plugins.module_utils._volume_wanted import VolumeWanted
-
-# What a file system takes as the name of a folder.
-_LONGEST = 255
 
 # File systems that are empty each time they are mounted.
 _IN_MEMORY = frozenset({"tmpfs", "ramfs"})
@@ -78,14 +74,7 @@ def change_for(wanted: VolumeWanted, current: Volume) -> Change:
     data: ChangeData = "discard"
     if wanted.data == "keep" or wanted.name != current.name:
         data = _way_to_keep(wanted, current, target)
-    change = Change(wanted.name, current.name, data, current.definition, target)
-    if len(change.staging) > _LONGEST:
-        raise RefusedError(
-            f"Cannot begin the {change.words}",
-            f"with '{STAGING_SUFFIX}' at its end, which the staging volume needs, the name would be too long",
-            f"Names of volumes that are changed have at most {_LONGEST - len(STAGING_SUFFIX)} characters",
-        )
-    return change
+    return Change(wanted.name, current.name, data, current.definition, target)
 
 
 def plan_volume(wanted: VolumeWanted, found: VolumeFound) -> Plan:

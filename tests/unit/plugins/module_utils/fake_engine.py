@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import copy
+import re
 import time
 from contextlib import contextmanager
 
@@ -156,6 +157,9 @@ class FakeEngine:
 
     def create_volume(self, name, driver, options, labels):
         self._changing("create_volume", name)
+        if driver in {"", "local"} and not re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}", name):
+            # It tells the first in words of its own, and the second in those of mkdir(2) (20.10 to 28.5).
+            raise EngineError(f"Cannot create the volume '{name}'", "invalid name, or too long", status=400)
         # As the engine does it: what exists stays as it is, and the answer is a success.
         raw = {"Name": name, "Driver": driver or "local", "Options": options or {}, "Labels": labels or {}}
         return Volume.from_inspect(self.volumes_by_name.setdefault(name, raw))
@@ -250,7 +254,7 @@ class FakeEngine:
     def pull_plugin(self, remote, alias, offered, login=None):
         self._changing("pull_plugin", str(remote), alias)
         raw = self._fresh(remote, offered)
-        self.plugins_by_name[alias] = {**raw, "Name": alias, "Id": f"id-{alias}"}
+        self.plugins_by_name[alias] = {**raw, "Name": alias, "Id": f"id-{alias}".replace(":", "-")}
         return Pulled(raw["content"], (f"pulled {remote}",))
 
     def upgrade_plugin(self, name, remote, offered, login=None):

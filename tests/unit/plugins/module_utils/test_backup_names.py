@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -19,7 +20,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._backup_names im
     partial,
     partials_of,
 )
-from ansible_collections.voltainer.volumes.plugins.module_utils._errors import InvalidInputError, RefusedError
+from ansible_collections.voltainer.volumes.plugins.module_utils._errors import InvalidInputError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -158,7 +159,17 @@ def test_kept_volumes():
     assert (first, second) == (f"pgdata.before-{AT}", "pgdata.before-20260101T000001Z")
     assert parse_kept(first) == ("pgdata", NEW_YEAR)
     assert parse_kept(kept_name(first, NEW_YEAR)) == (first, NEW_YEAR)
-    assert kept_name("nas/reports", NEW_YEAR) == f"nas/reports.before-{AT}"
+
+
+def test_kept_volumes_have_names_that_the_local_driver_takes_and_are_still_recognised():
+    names = [kept_name(name, NEW_YEAR) for name in ("nas/reports", "nas_reports", "nas/report_", "a" * 255, "a" * 254)]
+    assert len(set(names)) == 5
+    assert names[1] == f"nas_reports.before-{AT}"
+    for name, begins in zip(names, ["nas_reports-", "nas_reports.", "nas_report_-", "a" * 200, "a" * 200]):
+        assert name.startswith(begins)
+        assert re.fullmatch(rf"[a-zA-Z0-9_.-]+\.before-{AT}", name)
+        assert len(name) <= 255
+    assert kept_name("nas/reports", NEW_YEAR, names) != names[0]
 
 
 @pytest.mark.parametrize(
@@ -168,13 +179,11 @@ def test_what_is_no_kept_volume(name):
     assert parse_kept(name) is None
 
 
-@pytest.mark.parametrize(("name", "good"), [("a" * 231, True), ("a" * 232, False), ("ä" * 116, False)])
-def test_the_longest_name_of_a_kept_volume(name, good):
-    if good:
-        assert len(kept_name(name, NEW_YEAR)) == 255
-    else:
-        with pytest.raises(RefusedError, match="more than 255 bytes"):
-            kept_name(name, NEW_YEAR)
+@pytest.mark.parametrize(("name", "whole"), [("a" * 231, True), ("a" * 232, False), ("ä" * 116, False)])
+def test_the_longest_name_of_a_kept_volume(name, whole):
+    kept = kept_name(name, NEW_YEAR)
+    assert len(kept.encode()) <= 255
+    assert (kept == f"{name}.before-{AT}") is whole
 
 
 @pytest.mark.parametrize("text", ["", "now", "20260101T000000", "2026011T000000Z", "20261301T000000Z", " " + AT])

@@ -118,7 +118,6 @@ def test_a_new_volume_is_made_as_the_task_says():
         ({"state": "differs", "target": {"Labels": PROTECTED}, "options": REPLACE}, "it is protected.*'confirm: data'"),
         ({"state": "differs", "target": {"Labels": PROTECTED}, "options": SYNC}, "it is protected.*'confirm: data'"),
         ({"state": "differs", "options": SYNC, "why_no_sync": "rsync is missing"}, "in place: rsync is missing"),
-        ({"options": {"name": "d" * 239}}, "its name is too long.*at most 236"),
     ],
 )
 def test_what_is_refused(arguments, words):

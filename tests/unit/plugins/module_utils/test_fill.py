@@ -6,13 +6,12 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
-from ansible_collections.voltainer.volumes.plugins.module_utils._errors import RefusedError
 from ansible_collections.voltainer.volumes.plugins.module_utils._fill import (
     Fill,
-    check_names,
     fill_of,
     fill_steps,
     is_previous,
@@ -141,16 +140,23 @@ def test_what_stages_is_filled_first_and_nothing_is_swapped_before_it_is_complet
     assert into == {"", "pgdata"}
 
 
-@pytest.mark.parametrize(
-    ("target", "previous", "refused"),
-    [("a" * 238, "", False), ("a" * 239, "", True), ("a" * 200, "b" * 255, False), ("a" * 200, "b" * 256, True)],
-)
-def test_names_that_are_too_long_are_refused_before_anything_is_made(target, previous, refused):
-    if not refused:
-        check_names(target, previous)
-        return
-    with pytest.raises(RefusedError, match="its name is too long"):
-        check_names(target, previous)
+@pytest.mark.parametrize("target", ["team/reports", "a" * 255, "a" * 238, "x/" * 127 + "x", "team_reports"])
+def test_the_marks_have_names_that_the_local_driver_takes(target):
+    fill = replace(FILL_A, target=target)
+    for name in (fill.staging, fill.mark):
+        assert re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{1,254}", name)
+    assert unfinished_fill(target, marks(fill)).fill == fill
+    found = unfinished_fill(target, marks(fill, complete=True))
+    assert (found.fill, found.staging.name, found.mark.name) == (fill, fill.staging, fill.mark)
+    assert fill.staging.startswith(target[:12].replace("/", "_"))
+    assert fill.staging.endswith(".voltainer-fill")
+
+
+def test_a_volume_that_has_the_name_in_the_place_of_another_one_s_is_not_taken_for_it():
+    fill = replace(FILL_A, target="team/reports")
+    other = fill.staging.removesuffix(".voltainer-fill")
+    assert replace(fill, target=other).staging == fill.staging
+    assert unfinished_fill(other, marks(fill)) is None
 
 
 def test_the_content_of_before_is_kept_in_a_volume_that_says_whose_it_is():

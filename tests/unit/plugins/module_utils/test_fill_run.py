@@ -32,7 +32,11 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._plan import Ste
 from ansible_collections.voltainer.volumes.plugins.module_utils._quiesce import Rest
 from ansible_collections.voltainer.volumes.plugins.module_utils._quiesce_run import Resting
 from ansible_collections.voltainer.volumes.plugins.module_utils._transfer import Transfer
-from ansible_collections.voltainer.volumes.plugins.module_utils._volume import Definition
+from ansible_collections.voltainer.volumes.plugins.module_utils._volume import (
+    FILL_OLD_SUFFIX,
+    Definition,
+    name_beside,
+)
 
 from .fake_engine import container, plugin_inspect
 from .volumes import FolderEngine, folder_helper
@@ -576,3 +580,20 @@ def test_no_guard_is_left_in_the_new_content_and_its_folder_is_as_it_was(make):
         carry_out(engine, name)
         assert name_of("4f") not in os.listdir(engine.place("data"))
         assert engine.place("data").stat().st_mtime_ns == 10**18
+
+
+@pytest.mark.parametrize("target", ["team/data", "d" * 255])
+def test_a_target_whose_name_leaves_no_room_for_those_of_its_marks(tmp_path, target):
+    old = name_beside(target, FILL_OLD_SUFFIX)
+    fill = replace(BASE, target=target, way="replace", created=False, previous=old)
+    for verb in ("fill", "complete", "swap", "unmark", ""):
+        engine = FolderEngine(tmp_path / (verb or "none"), plugins=[plugin_inspect(Name=PLUGIN.driver)])
+        engine.create_volume("src", "local", {}, {})
+        write(engine.folder("src"), NEW)
+        engine.create_volume(target, PLUGIN.driver, PLUGIN.options, PLUGIN.labels)
+        write(engine.place(target), OLD)
+        run = carry_out_fill, fill_steps(fill), VolumeContent(Transfer("src")), AtRest(engine, None, 0)
+        with meanwhile(engine, verb, mock.Mock(side_effect=Killed)), contextlib.suppress(Killed):
+            run[0](engine, *run[1:])
+        settle_fill(engine, target)
+        assert contents(engine) == {target: OLD if verb in {"fill", "complete"} else NEW, "src": NEW}

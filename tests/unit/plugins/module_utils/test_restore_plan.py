@@ -171,7 +171,6 @@ RUNNING = Users((use(),))
         ({}, {"users": RUNNING}, "it is mounted by db (running, read-write at /data), which would go on"),
         ({"quiesce": "stop"}, {"users": RUNNING}, "it is mounted by db"),
         ({"quiesce": "pause"}, {"users": RUNNING, "resting": frozenset({"id-db"})}, "Set 'quiesce: stop'"),
-        ({"name": "a" * 240, "backup_of": "pgdata"}, {"volume": volume(Name="a" * 240)}, "more than 255 bytes"),
     ],
 )
 def test_what_cannot_be_restored(params, have, words):

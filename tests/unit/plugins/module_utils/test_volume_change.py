@@ -464,11 +464,18 @@ def test_the_staging_volume_carries_the_labels_of_the_volume_and_is_not_anonymou
     assert set(labels) == {"keep", CHANGE}
 
 
-def test_a_name_that_leaves_no_room_for_the_staging_volume_is_refused_before():
-    engine = FolderEngine("/nowhere", volumes=[inspect(Name="n" * 250)])
-    for check_mode in (True, False):
-        with pytest.raises(RefusedError, match="at most 238 characters"):
-            converge_volumes(engine, task(name="n" * 250, **RELABEL), check_mode)
+def test_a_name_that_leaves_no_room_for_the_staging_volume_is_shortened_there(tmp_path):
+    engine = FolderEngine(tmp_path)
+    name = "n" * 250
+    engine.create_volume(name, "local", {}, {"a": "b"})
+    (engine.folder(name) / "file").write_text("precious")
+    number = 1
+    while killed(engine, {"name": name, **RELABEL}, number, before=True):
+        number += 1
+    assert number > 4
+    assert list(state(engine)) == [name]
+    assert (engine.folder(name) / "file").read_text() == "precious"
+    assert engine.volume(name).labels == RELABEL["labels"]
 
 
 def test_another_volume_of_the_staging_volumes_name_stays(make):

@@ -96,7 +96,8 @@ class FolderEngine(FakeEngine):
         return self.volume(name)
 
     def mount_point(self, name):
-        self.folder(name).mkdir(parents=True)
+        if self.volumes_by_name[name]["Driver"] == "local":
+            self.folder(name).mkdir(parents=True)
         self.volumes_by_name[name].update(Mountpoint=str(self.folder(name)))
 
     def create_helper(self, image, mounts, command, *, powers):
