@@ -82,7 +82,7 @@ def _settle(engine: DataEngine, wanted: CopyWanted, *, check_mode: bool) -> Unfi
     """Bring an interrupted fill of the target to an end, in check mode only look for it; return what it was."""
     unfinished = look_for_fill(engine, wanted.target.name)
     if unfinished and not check_mode:
-        settle_fill(engine, wanted.target.name)
+        settle_fill(engine, wanted.target.name, confirmed=wanted.target.confirmed)
     return unfinished
 
 

@@ -17,7 +17,7 @@ a target whose own name that driver does not take, `name_beside` tells.) So:
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -206,10 +206,15 @@ def previous_definition(fill: Fill) -> Definition:
 
 
 def is_previous(volume: Volume, fill: Fill) -> bool:
-    """Whether the volume was made for the content of before this fill."""
-    labels: Mapping[str, str] = volume.labels or {}
-    made_for = (labels.get(PREVIOUS), labels.get(_PREVIOUS_OF))
-    return volume.definition.is_local and made_for == (fill.target, fill.nonce)
+    """Whether the volume was made for the content of before this fill, and is as it was made."""
+    return volume.made_as(previous_definition(fill))
+
+
+def is_mark(volume: Volume, fill: Fill) -> bool:
+    """Whether the volume is one of the two that tell of this fill, and is as it was made: it may go with the fill."""
+    found = fill_of(volume)
+    # With other labels, above all that of protection, or with options, it is not what was made for the fill.
+    return found is not None and found[0] == fill and not volume.options and set(volume.labels or ()) == {FILL}
 
 
 def _swap_words(fill: Fill) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Protocol
+from typing import Literal, Protocol
 
 from ansible_collections.voltainer.volumes.plugins.module_utils import _folders
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import (
@@ -27,6 +27,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._fill import (
     Fill,
     Unfinished,
     fill_of,
+    is_mark,
     is_previous,
     previous_definition,
     unfinished_fill,
@@ -137,8 +138,12 @@ def look_for_fill(engine: HelperEngine, target: str) -> Unfinished | None:
     return unfinished_fill(target, engine.volumes(LOCAL, label=FILL, seconds=engine.timeout).volumes)
 
 
-def settle_fill(engine: HelperEngine, target: str) -> None:
-    """Bring the interrupted fill of the volume to an end: undo it, or finish it. Raises VolumesError."""
+def settle_fill(engine: HelperEngine, target: str, *, confirmed: bool = False) -> None:
+    """Bring the interrupted fill of the volume to an end: undo it, or finish it. Raises VolumesError.
+
+    What is protected is neither removed nor loses what it holds, unless that is `confirmed`: the task that began the
+    fill may have been, but all that tells of it is a label.
+    """
     found = look_for_fill(engine, target)
     if found is None:
         return
@@ -151,9 +156,9 @@ def settle_fill(engine: HelperEngine, target: str) -> None:
         if found is None:
             return
         if found.mark:
-            _finish(engine, found)
+            _finish(engine, found, confirmed=confirmed)
         else:
-            _undo(engine, found.fill)
+            _undo(engine, found.fill, own=False, confirmed=confirmed)
 
 
 def _held(engine: HelperEngine, volume: Volume, fill: Fill) -> AbstractContextManager[None]:
@@ -163,6 +168,8 @@ def _held(engine: HelperEngine, volume: Volume, fill: Fill) -> AbstractContextMa
     return _folders.held(volume.mountpoint, words_of(fill))
 
 
+# What is in a target: "emptied" was what the guard proved to be the fill's own; "" is what is complete, or another's.
+Left = Literal["emptied", "nothing", ""]
 # While these are done, the helper container stays.
 _WITH_HELPER = frozenset({"fill", "verify", "quiesce", "resume"})
 
@@ -277,7 +284,7 @@ class _Run:
             raise _another(fill)
         _refuse_content(self._engine, fill)
         create_volume(self._engine, fill.previous, previous_definition(fill))
-        _copy(self._engine, fill.target, fill.previous)
+        _copy_previous(self._engine, fill)
 
     def _check_fits(self) -> None:
         """Raise RefusedError where the target cannot take what is staged. It is still as it was."""
@@ -358,15 +365,35 @@ def _there(engine: HelperEngine, name: str) -> Volume:
     return volume
 
 
-def _copy(engine: HelperEngine, source: str, target: str, *, emptied: bool = False) -> None:
-    """Make `target` equal to `source`, compared and on the disk."""
-    content = content_of(engine, source)
-    with reach(engine, {source: False, target: True}) as at:
-        if emptied:
-            at.empty(target)
-        content.bring(at, target)
-        content.check(at, target)
-        at.sync(target)
+def _copy_previous(engine: HelperEngine, fill: Fill) -> None:
+    """Copy what is in the target to the volume for the content of before, compared and on the disk.
+
+    That keeps a guard as long as it may go with the fill: it proves whose it is, where labels only say so.
+    """
+    content = content_of(engine, fill.target)
+    with reach(engine, {fill.target: False, fill.previous: True}) as at:
+        at.guard(fill.previous, fill.nonce)
+        content.bring(at, fill.previous)
+        content.check(at, fill.previous, besides=name_of(fill.nonce))
+        at.sync(fill.previous)
+    _refuse_unverified(content, fill.target, fill.previous)
+
+
+def _bring_back(engine: HelperEngine, fill: Fill) -> None:
+    """Make the target equal to the content of before again, compared and on the disk."""
+    content = content_of(engine, fill.previous)
+    with reach(engine, {fill.previous: False, fill.target: True}) as at:
+        at.empty(fill.target)
+        content.bring(at, fill.target)
+        content.check(at, fill.target)
+        # It came along.
+        if at.is_guarded(fill.target, fill.nonce):
+            at.unguard(fill.target, fill.nonce)
+        at.sync(fill.target)
+    _refuse_unverified(content, fill.previous, fill.target)
+
+
+def _refuse_unverified(content: VolumeContent | StreamContent, source: str, target: str) -> None:
     if content.report.unverified:
         raise VolumesError(
             f"Cannot copy the volume '{source}' to '{target}'",
@@ -451,27 +478,57 @@ def _refuse_content(engine: HelperEngine, fill: Fill) -> None:
 
 def _unmark(engine: HelperEngine, fill: Fill) -> None:
     """Remove what tells of the fill, that which tells of its end last."""
-    if fill.way == "replace" and not fill.keep and not fill.created:
-        _remove_previous(engine, fill)
-    if engine.volume(fill.staging):
-        remove_volume(engine, fill.staging)
-    if fill.staged and engine.volume(fill.mark):
-        remove_volume(engine, fill.mark)
+    if fill.way == "replace" and not fill.created:
+        if fill.keep:
+            _hand_over_previous(engine, fill)
+        else:
+            _remove_previous(engine, fill)
+    _remove_mark(engine, fill.staging, fill)
+    if fill.staged:
+        _remove_mark(engine, fill.mark, fill)
+
+
+def _remove_mark(engine: HelperEngine, name: str, fill: Fill) -> None:
+    volume = engine.volume(name)
+    if volume is None:
+        return
+    if not is_mark(volume, fill):
+        raise RefusedError(
+            f"Cannot bring the {words_of(fill)} to an end",
+            f"the volume '{name}' is not as it was made for that: somebody else made it, with other labels or options",
+            "Look into it, and rename or remove it",
+        )
+    remove_volume(engine, name)
+
+
+def _hand_over_previous(engine: HelperEngine, fill: Fill) -> None:
+    """Leave the content of before to whom it belongs: from here on, nobody here removes it."""
+    previous = engine.volume(fill.previous)
+    if previous and is_previous(previous, fill):
+        with reach(engine, {fill.previous: True}) as at:
+            if at.is_guarded(fill.previous, fill.nonce):
+                at.unguard(fill.previous, fill.nonce)
 
 
 def _remove_previous(engine: HelperEngine, fill: Fill) -> None:
     previous = engine.volume(fill.previous)
-    if previous and is_previous(previous, fill):
+    if previous is None or not is_previous(previous, fill):
+        return
+    with reach(engine, {fill.previous: False}) as at:
+        # Who may make volumes may put these labels on another one, or name one that was kept before.
+        proven = at.is_guarded(fill.previous, fill.nonce) or not at.has_data(fill.previous)
+    if proven:
         remove_volume(engine, fill.previous)
 
 
-def _finish(engine: HelperEngine, found: Unfinished) -> None:
+def _finish(engine: HelperEngine, found: Unfinished, *, confirmed: bool) -> None:
     """Put the complete new content in its place, wherever it is."""
     fill, staging = found.fill, found.staging
     if staging is not None:
         if engine.volume(fill.target) is None and _is_staged(engine, found):
             create_volume(engine, fill.target, fill.definition)
         if not _is_in_place(engine, found):
+            _refuse_loss(engine, fill, confirmed=confirmed)
             _swap(engine, fill)
         if fill.way == "exchange" and fill.keep:
             _keep(engine, fill)
@@ -483,6 +540,25 @@ def _finish(engine: HelperEngine, found: Unfinished) -> None:
             f" '{fill.mark}' where they are not needed, and run the task again",
         )
     _unmark(engine, fill)
+
+
+def _refuse_loss(engine: HelperEngine, fill: Fill, *, confirmed: bool) -> None:
+    """Raise RefusedError where the new content would take the place of another one that is to be kept, and is not."""
+    target, previous = engine.volume(fill.target), engine.volume(fill.previous)
+    if target is None or fill.keeps_others:
+        # What is in it nevertheless, the swap refuses to touch.
+        return
+    what = f"Cannot bring the interrupted {words_of(fill)} to an end"
+    give_up = f"look into '{fill.staging}', and remove '{fill.mark}' and then that one"
+    if fill.keep and fill.way == "replace" and not (previous and is_previous(previous, fill)):
+        why = f"what the volume holds was to be kept as '{fill.previous}', and there is no such volume"
+        raise RefusedError(what, why, f"Where it is needed, {give_up}: the volume stays as it is")
+    if target.protected and not fill.keep and not confirmed:
+        raise RefusedError(
+            what,
+            "the volume is protected, and what it holds would be lost",
+            f"If that is meant, set 'confirm: {fill.target}'. If not, {give_up}: the volume stays as it is",
+        )
 
 
 def _is_in_place(engine: HelperEngine, found: Unfinished) -> bool:
@@ -535,7 +611,7 @@ def _undone(engine: HelperEngine, fill: Fill, *, touched: bool) -> str:
             if not _taken_back(engine, found, touched=touched):
                 return "The new content is in its place; the next run of the task removes what is left of the fill"
         else:
-            _undo(engine, fill)
+            _undo(engine, fill, own=True)
         target = engine.volume(fill.target)
     except VolumesError as exc:
         return f"What was begun could not be undone yet: {exc} Run the task again after that"
@@ -558,47 +634,61 @@ def _taken_back(engine: HelperEngine, found: Unfinished, *, touched: bool) -> bo
     if touched and fill.way == "replace" and not fill.created:
         _refuse_users(engine, fill.target)
         _there(engine, fill.previous)
-        _copy(engine, fill.previous, fill.target, emptied=True)
-    remove_volume(engine, fill.mark)
-    _undo(engine, fill)
+        _bring_back(engine, fill)
+    _remove_mark(engine, fill.mark, fill)
+    _undo(engine, fill, own=True)
     return True
 
 
-def _undo(engine: HelperEngine, fill: Fill) -> None:
-    """Bring the target back to how it was; its staging volume, if any, is not complete."""
+def _undo(engine: HelperEngine, fill: Fill, *, own: bool, confirmed: bool = False) -> None:
+    """Bring the target back to how it was; its staging volume, if any, is not complete.
+
+    `own` says that it is this process that made what is there, and not one that only left labels behind.
+    """
     target = engine.volume(fill.target)
     if target is not None and target.made_as(fill.definition):
-        unfilled = (fill.way == "direct" or (fill.way == "replace" and fill.created)) and _unfilled(engine, fill)
-        if fill.created and (unfilled or (fill.way == "exchange" and _is_empty(engine, fill))):
+        left = _left_by(engine, fill)
+        # That nothing is in it proves nothing: somebody may need it so.
+        spared = target.protected and left != "emptied" and not (own or confirmed)
+        if fill.created and left and not spared:
             _refuse_users(engine, fill.target)
             remove_volume(engine, fill.target)
     if fill.way == "replace" and not fill.created:
         _remove_previous(engine, fill)
-    if engine.volume(fill.staging):
-        remove_volume(engine, fill.staging)
+    _remove_mark(engine, fill.staging, fill)
 
 
-def _unfilled(engine: HelperEngine, fill: Fill) -> bool:
+def _left_by(engine: HelperEngine, fill: Fill) -> Left:
+    """Return what is left in the target of what the fill brought, which is taken away where that is not complete."""
+    if fill.way == "direct" or (fill.way == "replace" and fill.created):
+        return _unfilled(engine, fill)
+    return "nothing" if fill.way == "exchange" and fill.created and _is_empty(engine, fill) else ""
+
+
+def _unfilled(engine: HelperEngine, fill: Fill) -> Left:
     try:
         return _emptied(engine, fill)
     except EngineError as exc:
         # A new volume that cannot be mounted, since its options are wrong, say: of the engine's own driver it only
         # refers to data, which stays where it is.
         if fill.created and fill.definition.owner_kind == "referenced":
-            return True
+            return "nothing"
         if fill.created:
             exc.way_out = f"{sentence(exc.way_out)} Or remove the volumes '{fill.target}' and '{fill.staging}'".strip()
         raise
 
 
-def _emptied(engine: HelperEngine, fill: Fill) -> bool:
-    """Take away what a direct fill brought that is not complete; return whether the target is empty then."""
+def _emptied(engine: HelperEngine, fill: Fill) -> Left:
+    """Take away what a direct fill brought that is not complete."""
     _refuse_users(engine, fill.target)
     with reach(engine, {fill.target: True}) as at:
-        if at.is_guarded(fill.target, fill.nonce):
+        guarded = at.is_guarded(fill.target, fill.nonce)
+        if guarded:
             at.empty(fill.target)
         # What is there without the guard is complete, or somebody else's.
-        return not at.has_data(fill.target)
+        if at.has_data(fill.target):
+            return ""
+    return "emptied" if guarded else "nothing"
 
 
 def _is_empty(engine: HelperEngine, fill: Fill) -> bool:

@@ -215,7 +215,7 @@ def _settle(engine: DataEngine, wanted: RestoreWanted) -> Resumed:
     Before those are brought back whom the interrupted run left at rest: they must not find half of the content.
     """
     try:
-        settle_fill(engine, wanted.name)
+        settle_fill(engine, wanted.name, confirmed=wanted.confirmed)
         return Resumed()
     except RefusedError:
         if not any(use.mounted for use in engine.users(wanted.name).containers):
@@ -224,7 +224,7 @@ def _settle(engine: DataEngine, wanted: RestoreWanted) -> Resumed:
     resumed = resume_interrupted(engine, wanted.name)
     rest = look_for_rest(engine, wanted.quiesce, [wanted.name], engine.users(wanted.name))
     with quiesced(engine, rest, timeout=wanted.quiesce.timeout):
-        settle_fill(engine, wanted.name)
+        settle_fill(engine, wanted.name, confirmed=wanted.confirmed)
     return resumed
 
 

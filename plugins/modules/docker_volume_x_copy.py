@@ -77,8 +77,8 @@ options:
     default: fail
   confirm:
     description:
-      - The name of the target once more, where it is protected and its content is to be replaced. See the option
-        O(voltainer.volumes.docker_volume_x#module:protected).
+      - The name of the target once more, where it is protected and its content is to be replaced, or was being replaced
+        by a task that was killed. See the option O(voltainer.volumes.docker_volume_x#module:protected).
     type: str
   verify:
     description:

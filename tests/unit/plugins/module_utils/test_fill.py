@@ -14,6 +14,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._fill import (
     Fill,
     fill_of,
     fill_steps,
+    is_mark,
     is_previous,
     previous_definition,
     unfinished_fill,
@@ -160,11 +161,25 @@ def test_a_volume_that_has_the_name_in_the_place_of_another_one_s_is_not_taken_f
 
 
 def test_the_content_of_before_is_kept_in_a_volume_that_says_whose_it_is():
-    definition = previous_definition(replace(FILL_A, definition=replace(SECRET, labels={"team": "a"})))
+    fill = replace(FILL_A, definition=replace(SECRET, labels={"team": "a", "voltainer.volumes.protected": "true"}))
+    definition = previous_definition(fill)
     labels = {"voltainer.volumes.previous": "pgdata", "voltainer.volumes.previous-of": "4f"}
     assert definition == Definition("local", {}, {"team": "a", **labels})
-    assert is_previous(volume("x", definition.labels), FILL_A)
+    assert is_previous(volume("x", definition.labels), fill)
+    # With other labels than those that are on record, whoever may make volumes may have made it.
+    assert not is_previous(volume("x", labels), fill)
+    assert not is_previous(volume("x", {**definition.labels, "voltainer.volumes.protected": "true"}), fill)
+    assert not is_previous(volume("x", definition.labels, options={"type": "none", "device": "/srv"}), fill)
     # Of an earlier fill of the same volume, which kept it.
-    assert not is_previous(volume("x", definition.labels), replace(FILL_A, nonce="50"))
-    assert not is_previous(volume("x", {**labels, "voltainer.volumes.previous": "other"}), FILL_A)
-    assert not is_previous(volume("x", None), FILL_A)
+    assert not is_previous(volume("x", definition.labels), replace(fill, nonce="50"))
+    assert not is_previous(volume("x", {**definition.labels, "voltainer.volumes.previous": "other"}), fill)
+    assert not is_previous(volume("x", None), fill)
+
+
+def test_a_mark_is_as_it_was_made():
+    for one in marks(complete=True):
+        assert is_mark(one, FILL_A)
+        assert not is_mark(one, replace(FILL_A, nonce="50"))
+        assert not is_mark(volume(one.name, {**one.labels, "voltainer.volumes.protected": "true"}), FILL_A)
+        assert not is_mark(volume(one.name, one.labels, options={"type": "nfs", "device": ":/a"}), FILL_A)
+    assert not is_mark(volume(FILL_A.staging, {}), FILL_A)

@@ -447,7 +447,7 @@ def test_a_staging_volume_that_was_removed_by_hand_does_not_take_the_content_of_
         carry_out(engine, "replace")
     engine.remove_volume("data.voltainer-fill")
     there = contents(engine)
-    assert there["data.before"] == OLD
+    assert there["data.before"] == {**OLD, name_of("4f"): ""}
     with pytest.raises(RefusedError, match=r"was removed by somebody else.*into 'data\.before', which has the content"):
         settle_fill(engine, "data")
     assert contents(engine) == there
@@ -597,3 +597,95 @@ def test_a_target_whose_name_leaves_no_room_for_those_of_its_marks(tmp_path, tar
             run[0](engine, *run[1:])
         settle_fill(engine, target)
         assert contents(engine) == {target: OLD if verb in {"fill", "complete"} else NEW, "src": NEW}
+
+
+# Labels that somebody forged
+
+GUARDED = {"voltainer.volumes.protected": "true"}
+
+
+def forged(engine, fill, *, complete):
+    """Make the volumes that tell of a fill which nobody began, with other content; return all that is there then."""
+    staging = engine.create_volume(fill.staging, "local", {}, fill.labels)
+    write(engine.folder(fill.staging), {"forged": "forged"})
+    if complete:
+        inodes = [_folders.inode(one.mountpoint) or 0 for one in (staging, engine.volume(fill.target))]
+        engine.create_volume(fill.mark, "local", {}, fill.complete_labels(*inodes))
+    return contents(engine)
+
+
+def protect(engine, name):
+    """Protect a volume, and return its definition."""
+    engine.volumes_by_name[name]["Labels"] = {**engine.volumes_by_name[name]["Labels"], **GUARDED}
+    return engine.volume(name).definition
+
+
+@pytest.mark.parametrize("name", ["exchange", "replace"])
+def test_what_a_protected_volume_holds_is_not_lost_by_settling(make, name):
+    engine = make(name)
+    fill = replace(FILLS[name][0], definition=protect(engine, "data"))
+    there = forged(engine, fill, complete=True)
+    with pytest.raises(RefusedError, match=r"is protected, and what it holds would be lost.*'confirm: data'"):
+        settle_fill(engine, "data")
+    assert contents(engine) == there
+    settle_fill(engine, "data", confirmed=True)
+    assert contents(engine) == {"data": {"forged": "forged"}, "src": NEW}
+
+
+def test_what_a_protected_volume_holds_may_be_exchanged_where_it_is_kept(make):
+    engine = make("exchange, kept")
+    fill = replace(FILLS["exchange, kept"][0], definition=protect(engine, "data"))
+    forged(engine, fill, complete=True)
+    settle_fill(engine, "data")
+    assert contents(engine) == {"data": {"forged": "forged"}, "data.before": OLD, "src": NEW}
+
+
+def test_what_was_to_be_kept_and_is_not_is_not_copied_over(make):
+    engine = make("replace, kept")
+    there = forged(engine, FILLS["replace, kept"][0], complete=True)
+    with pytest.raises(RefusedError, match=r"was to be kept as 'data\.before', and there is no such volume"):
+        settle_fill(engine, "data")
+    assert contents(engine) == there
+
+
+@pytest.mark.parametrize("way", ["direct", "exchange", "replace"])
+@pytest.mark.parametrize("protected", [True, False])
+@pytest.mark.parametrize("held", [{}, OLD, {name_of("4f"): "", "half": "half"}])
+def test_a_volume_that_should_be_the_fill_s_own_goes_only_where_that_is_proven(make, way, protected, held):
+    # The target is there, with a definition that anybody can read.
+    engine = make("exchange" if way == "exchange" else "direct, empty")
+    definition = protect(engine, "data") if protected else engine.volume("data").definition
+    shutil.rmtree(engine.place("data"))
+    engine.place("data").mkdir()
+    write(engine.place("data"), held)
+    forged(engine, replace(BASE, way=way, definition=definition), complete=False)
+    settle_fill(engine, "data")
+    proven = name_of("4f") in held and way != "exchange"
+    gone = proven or (not held and not protected)
+    assert contents(engine) == ({"src": NEW} if gone else {"data": held, "src": NEW})
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_what_an_earlier_fill_kept_is_not_removed_for_one_that_was_forged(make, keep):
+    engine = make("replace, kept")
+    carry_out(engine, "replace, kept")
+    there = contents(engine)
+    assert there["data.before"] == OLD
+    fill = FILLS["replace, kept"][0]
+    # All that is needed can be read from the labels.
+    forged(engine, replace(fill, keep=keep), complete=False)
+    settle_fill(engine, "data")
+    assert contents(engine) == there
+
+
+@pytest.mark.parametrize("suffix", ["voltainer-fill", "voltainer-filled"])
+def test_a_volume_with_the_name_of_a_mark_that_is_none_is_not_removed(make, suffix):
+    engine = make("exchange")
+    with meanwhile(engine, "unmark", mock.Mock(side_effect=Killed)), pytest.raises(Killed):
+        carry_out(engine, "exchange")
+    other = f"data.{suffix}"
+    engine.volumes_by_name[other]["Labels"] = {**engine.volumes_by_name[other]["Labels"], **GUARDED}
+    write(engine.folder(other), {"precious": "1"})
+    with pytest.raises(RefusedError, match=rf"'{other}' is not as it was made for that"):
+        settle_fill(engine, "data")
+    assert content(engine, other)["precious"] == "1"
