@@ -125,9 +125,7 @@ def _archive_content(engine: DataEngine, wanted: RestoreWanted, progress: Progre
     warnings: tuple[str, ...] = ()
     if os.path.isdir(path):
         there, info = stored_in(path, wanted.backed_up), engine.info()
-        chosen, warnings = choose_archive(
-            wanted, there, engine_facts(info, engine.transport.api_version), now_of(info)
-        )
+        chosen, warnings = choose_archive(wanted, there, engine_facts(info, engine.transport.api_version), now_of(info))
         path = os.path.join(path, str(chosen.name))
     handle = open_archive(path)
     stack.callback(os.close, handle)
