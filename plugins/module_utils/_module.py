@@ -14,7 +14,7 @@ from ansible.module_utils.basic import AnsibleModule, env_fallback, missing_requ
 from ansible_collections.voltainer.volumes.plugins.module_utils._engine import Connection
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import SdkMissingError, VolumesError
 from ansible_collections.voltainer.volumes.plugins.module_utils._plan import Facts, Outcome
-from ansible_collections.voltainer.volumes.plugins.module_utils._secrets import leaves, secret_values
+from ansible_collections.voltainer.volumes.plugins.module_utils._secrets import address_secrets, leaves, secret_values
 
 Wanted = TypeVar("Wanted")
 AnyEngine = TypeVar("AnyEngine")
@@ -69,17 +69,26 @@ class ContentsOf:
     items: str
 
 
+@dataclass(frozen=True)
+class AddressOf:
+    """The suboption `address` of the dict option `option`: it is shown, without the passwords that stand in it."""
+
+    option: str
+    address: str
+
+
 def run_module(
     spec: Mapping[str, Mapping[str, Any]],
     parse: Callable[[Mapping[str, Any]], Wanted],
     converge: Callable[[AnyEngine, Wanted, bool], Outcome | Facts],
     connect: Callable[[Connection], AnyEngine],
-    secrets: Sequence[SecretsOf | ContentsOf] = (),
+    secrets: Sequence[SecretsOf | ContentsOf | AddressOf] = (),
     **rules: Any,
 ) -> None:
     """Run a module: `parse` its options, `connect`, `converge` (engine, wanted, check mode), exit with the outcome.
 
-    Options that `secrets` names as values must have `no_log` in `spec`, so that nothing of them is logged at start.
+    Options that `secrets` names as values or addresses must have `no_log` in `spec`, so that nothing of them is logged
+    at start.
     `rules` are those of AnsibleModule between options, such as mutually_exclusive.
     """
     module = AnsibleModule(
@@ -129,15 +138,20 @@ def _warn(module: AnsibleModule, warnings: Iterable[str]) -> None:
         module.warn(_printable(warning))
 
 
-def _keep_secrets(module: AnsibleModule, options: Sequence[SecretsOf | ContentsOf]) -> None:
+def _keep_secrets(module: AnsibleModule, options: Sequence[SecretsOf | ContentsOf | AddressOf]) -> None:
     """Narrow `no_log` from all that secret options hold to what is secret.
 
     With all of it, every "1" and "true" in a result would be blotted out.
     """
     dicts = [option for option in options if isinstance(option, SecretsOf)]
     contents = [option.items for option in options if isinstance(option, ContentsOf)]
-    aside = {*contents, *(option.values for option in dicts)}
+    addresses = [option for option in options if isinstance(option, AddressOf)]
+    aside = {*contents, *(option.values for option in dicts), *(option.address for option in addresses)}
     inside = {secret for name in contents for secret in _taken_out(module, name)}
+    for option in addresses:
+        given = str((module.params[option.option] or {}).get(option.address) or "")
+        module.no_log_values.discard(given)
+        inside |= address_secrets(given)
     for option in dicts:
         for holder in _holders(module, option):
             module.no_log_values.difference_update(leaves(holder[option.values] or {}))

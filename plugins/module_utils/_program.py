@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import signal
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -38,11 +39,15 @@ class ProgramError(VolumesError):
 
 @dataclass
 class Program:
-    """A program at work. `process` has its pipes; `name` is what errors call it."""
+    """A program at work. `process` has its pipes; `name` is what errors call it.
+
+    One with a `grace` is asked to end (SIGINT), and has so many seconds for it.
+    """
 
     name: str
     process: subprocess.Popen[bytes]
     errors: IO[bytes]
+    grace: float = 0.0
     counts: dict[int, IoCount] = field(default_factory=dict)
 
     @property
@@ -72,6 +77,8 @@ class Program:
     def stop(self) -> None:
         """End it, if it still runs."""
         if self.process.poll() is None:
+            if self.grace:
+                self._end_with_children()
             self.process.kill()
             self.process.wait()
         for pipe in (self.process.stdin, self.process.stdout, self.errors):
@@ -79,6 +86,23 @@ class Program:
                 # A pipe whose other end is gone cannot be flushed.
                 with contextlib.suppress(OSError):
                     pipe.close()
+
+    def _end_with_children(self) -> None:
+        """Ask it to end, and kill what it has started: an ssh that waits for a host outlives who started it."""
+        handles = []
+        try:
+            for pid in _children(self.process.pid):
+                with contextlib.suppress(OSError):
+                    handles.append(os.pidfd_open(pid))
+            self.process.send_signal(signal.SIGINT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(self.grace)
+            for handle in handles:
+                with contextlib.suppress(OSError):
+                    signal.pidfd_send_signal(handle, signal.SIGKILL)
+        finally:
+            for handle in handles:
+                os.close(handle)
 
 
 def start(  # noqa: PLR0913 - what a process has, by name
@@ -89,16 +113,18 @@ def start(  # noqa: PLR0913 - what a process has, by name
     environment: Mapping[str, str] | None = None,
     folder: str | None = None,
     name: str = "",
+    grace: float = 0.0,
 ) -> Program:
     """Start a program, which the kernel ends together with this process. `environment` is all of its environment, and
-    `folder` its working directory.
+    `folder` its working directory. With a `grace` it is asked to end and not killed, for which it then has that many
+    seconds, and it has no terminal that it could ask for a password.
 
     Must be called by the thread that lives as long as the program is to. Raises VolumesError where it cannot start.
     """
     errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the program, which outlives this function
     try:
         process = subprocess.Popen(  # noqa: S603 - no shell, and nothing of an option's is taken for a program
-            [SETPRIV, "--pdeathsig", "KILL", "--", *argv],
+            [SETPRIV, "--pdeathsig", "INT" if grace else "KILL", "--", *argv],
             stdin=subprocess.DEVNULL if stdin is None else stdin,
             stdout=subprocess.DEVNULL if stdout is None else stdout,
             stderr=errors,
@@ -107,6 +133,8 @@ def start(  # noqa: PLR0913 - what a process has, by name
             cwd=folder,
             # What a program makes has the mode that it asks for.
             umask=0,
+            # Out of the reach of who kills all of the task's processes at once.
+            start_new_session=bool(grace),
         )
     except OSError as exc:
         errors.close()
@@ -117,7 +145,7 @@ def start(  # noqa: PLR0913 - what a process has, by name
         # For those without privileges the kernel may allow less.
         with contextlib.suppress(OSError):
             fcntl.fcntl(process.stdout, _SET_PIPE_SIZE, _PIPE)
-    return Program(name or os.path.basename(argv[0]), process, errors)
+    return Program(name or os.path.basename(argv[0]), process, errors, grace)
 
 
 def _children(pid: int) -> list[int]:

@@ -21,7 +21,7 @@ from urllib.parse import quote, unquote
 from ansible_collections.voltainer.volumes.plugins.module_utils._backup_names import decode, encode
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import InvalidInputError, VolumesError
 from ansible_collections.voltainer.volumes.plugins.module_utils._manifest import Origin
-from ansible_collections.voltainer.volumes.plugins.module_utils._secrets import hide
+from ansible_collections.voltainer.volumes.plugins.module_utils._secrets import address_secrets, hide
 from ansible_collections.voltainer.volumes.plugins.module_utils._strings import option_strings
 
 Version = tuple[int, int, int]
@@ -36,7 +36,6 @@ _VERSION = re.compile(r"restic ([0-9]+)\.([0-9]+)\.([0-9]+)")
 _TIME = re.compile(r"([0-9-]{10}T[0-9:]{8})(?:\.([0-9]+))?(Z|[+-][0-9]{2}:[0-9]{2})\Z")
 _ID = re.compile(r"[0-9a-f]{8,64}\Z")
 _BACKEND = re.compile(r"[a-z][a-z0-9]*:.")
-_PASSWORD_INSIDE = re.compile(r"//[^/@]*:[^/@]+@")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 # What options of ours say, and what would put a password where others may see it.
 _OURS = {
@@ -113,7 +112,7 @@ class BackedUp:
 def parse_repository(value: Mapping[str, Any]) -> Repository:
     """Return the repository that the option means. Raises InvalidInputError; no secret is shown."""
     location = value["location"]
-    if _PASSWORD_INSIDE.search(location):
+    if address_secrets(location):
         raise InvalidInputError(
             "The option 'repository.location' has a password in it",
             "locations are shown in output and logs",

@@ -25,6 +25,9 @@ _SETTING_FIELD = re.compile(r"\.(?:value|source|path)\Z")
 # written twice, and those of ceph the secret.
 _MOUNT_OPTIONS = "o"
 _MOUNT_PASSWORD = re.compile(r"(?<![^,])((?:pass(?:word2?)?|secret)=)((?:[^,]|,,)*)", re.IGNORECASE)
+_PORT = re.compile(r"[0-9]*\Z")
+# Parameters in an address, as of rclone (:sftp,pass=x:path) and in a query.
+_PARAMETER = re.compile(r"[,?&;]([A-Za-z0-9_.-]+)=([^,?&;:]+)")
 
 
 def secret_keys(values: Mapping[str, object], listed: Iterable[str] = ()) -> frozenset[str]:
@@ -43,6 +46,19 @@ def secret_values(values: Mapping[str, object], listed: Iterable[str] = ()) -> f
     if _MOUNT_OPTIONS in values and _MOUNT_OPTIONS not in keys:
         found |= {match.group(2) for match in _MOUNT_PASSWORD.finditer(str(values[_MOUNT_OPTIONS]))}
     return frozenset(found - {""})
+
+
+def address_secrets(address: str) -> frozenset[str]:
+    """Return the passwords that stand in an address: before the host, and in parameters whose names say so."""
+    _scheme, _slashes, rest = address.partition("//")
+    authority = rest.partition("/")[0]
+    # Who does not know that a slash is to be written as %2F has it in the password.
+    user_info = (authority if "@" in authority else rest).rpartition("@")[0]
+    name, _colon, password = user_info.partition(":")
+    no_port = "@" in authority or not _PORT.match(authority.rpartition(":")[2])
+    before = {password} if "/" not in name and not name.startswith("[") and no_port else set()
+    inside = {value for key, value in _PARAMETER.findall(address) if _SECRET_NAME.search(key)}
+    return frozenset((before | inside) - {""})
 
 
 def leaves(value: object) -> Iterator[str]:

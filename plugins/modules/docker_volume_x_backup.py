@@ -544,7 +544,7 @@ errors:
 from ansible_collections.voltainer.volumes.plugins.module_utils._backup_run import back_up
 from ansible_collections.voltainer.volumes.plugins.module_utils._backup_wanted import parse_backup
 from ansible_collections.voltainer.volumes.plugins.module_utils._data_engine import connect
-from ansible_collections.voltainer.volumes.plugins.module_utils._module import run_module
+from ansible_collections.voltainer.volumes.plugins.module_utils._module import AddressOf, run_module
 from ansible_collections.voltainer.volumes.plugins.module_utils._progress import PROGRESS_SPEC
 from ansible_collections.voltainer.volumes.plugins.module_utils._quiesce import QUIESCE_SPEC
 
@@ -572,7 +572,7 @@ def main():
             "repository": {
                 "type": "dict",
                 "options": {
-                    "location": {"type": "str", "required": True},
+                    "location": {"type": "str", "required": True, "no_log": True},
                     "password_file": {"type": "path", "required": True, "no_log": False},
                     "cache_dir": {"type": "path"},
                     "host": {"type": "str"},
@@ -588,6 +588,7 @@ def main():
         parse_backup,
         back_up,
         connect,
+        secrets=[AddressOf("repository", "location")],
         mutually_exclusive=[("path", "repository")],
         required_one_of=[("path", "repository")],
     )

@@ -377,7 +377,7 @@ errors:
 """
 
 from ansible_collections.voltainer.volumes.plugins.module_utils._data_engine import connect
-from ansible_collections.voltainer.volumes.plugins.module_utils._module import SecretsOf, run_module
+from ansible_collections.voltainer.volumes.plugins.module_utils._module import AddressOf, SecretsOf, run_module
 from ansible_collections.voltainer.volumes.plugins.module_utils._progress import PROGRESS_SPEC
 from ansible_collections.voltainer.volumes.plugins.module_utils._quiesce import QUIESCE_SPEC
 from ansible_collections.voltainer.volumes.plugins.module_utils._restore_run import restore
@@ -396,7 +396,7 @@ def main():
             "repository": {
                 "type": "dict",
                 "options": {
-                    "location": {"type": "str", "required": True},
+                    "location": {"type": "str", "required": True, "no_log": True},
                     "password_file": {"type": "path", "required": True, "no_log": False},
                     "cache_dir": {"type": "path"},
                     "host": {"type": "str"},
@@ -421,7 +421,10 @@ def main():
         parse_restore,
         restore,
         connect,
-        secrets=[SecretsOf(values="driver_options", keys="secret_options")],
+        secrets=[
+            SecretsOf(values="driver_options", keys="secret_options"),
+            AddressOf("repository", "location"),
+        ],
         mutually_exclusive=[SOURCES],
         required_one_of=[SOURCES],
     )

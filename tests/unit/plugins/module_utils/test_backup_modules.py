@@ -151,6 +151,18 @@ def test_keys_of_storage_and_options_of_drivers_are_hidden(wants, logged):
     assert result["shown"].endswith("remote5")
 
 
+@pytest.mark.parametrize("name", [BACKUP, RESTORE])
+@pytest.mark.parametrize("secret", ["hunter2", "hun/ter2", "hun@ter2"])
+def test_a_password_in_the_location_is_refused_and_hidden(wants, logged, name, secret):
+    repository = {"location": f"rest:https://user:{secret}@nas:8000/pgdata", "password_file": "/root/pw"}
+    code, result, wanted = wants(name, name="pgdata", repository=repository)
+    assert (code, wanted) == (1, None)
+    assert "'repository.location' has a password in it" in result["msg"]
+    assert secret not in json.dumps(result) + str(logged)
+    # What is no secret of it is shown.
+    assert "nas:8000/pgdata" in result["invocation"]["module_args"]["repository"]["location"]
+
+
 def test_errors_of_all_options_are_told_at_once(wants):
     code, result, _wanted = wants(BACKUP, name="", path="/srv", level=99, threads=-1)
     assert code == 1

@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.voltainer.volumes.plugins.module_utils._secrets import (
     MASK,
+    address_secrets,
     leaves,
     mask,
     secret_keys,
@@ -60,6 +61,33 @@ def test_secret_values_are_the_secrets_alone():
     }
     assert secret_values(values) == {"hunter2", "t0k"}
     assert secret_values(values, ["args"]) == {"hunter2", "t0k", "-v", "x"}
+
+
+@pytest.mark.parametrize(
+    ("address", "secrets"),
+    [
+        ("rest:http://user:hunter2@host:8000/path", {"hunter2"}),
+        ("rest:https://:hunter2@host/", {"hunter2"}),
+        ("rest:https://user:hun@ter2@host/a@b:c", {"hun@ter2"}),
+        ("rest:https://user:hun/ter2@host/path", {"hun/ter2"}),
+        ("rest:https://user:hunter2@[fd00::1]:8000/path", {"hunter2"}),
+        ("s3:https://id:hun%2Fter2@s3.example.com/bucket", {"hun%2Fter2"}),
+        ("rclone::sftp,host=nas,pass=hunter2:backups", {"hunter2"}),
+        ("rest:https://host/path?token=hunter2&a=b", {"hunter2"}),
+        ("rest:https://user@host/path", set()),
+        ("rest:https://host:8000/user@example.com/path", set()),
+        ("rest:https://host/user:a@example.com", set()),
+        ("rest:https://[fd00::1]:8000/user@example.com", set()),
+        ("rest:https://[fd00::1]/a:b@c", set()),
+        ("sftp:user@host:/srv/a@b", set()),
+        ("sftp://user@host:2222//srv/a:b@c", set()),
+        ("s3:https://s3.example.com:9000/bucket", set()),
+        ("/srv/restic", set()),
+        ("", set()),
+    ],
+)
+def test_passwords_in_an_address(address, secrets):
+    assert address_secrets(address) == secrets
 
 
 def test_leaves():
