@@ -65,7 +65,12 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._quiesce_run imp
     resume_interrupted,
 )
 from ansible_collections.voltainer.volumes.plugins.module_utils._reach import Reach, reach
-from ansible_collections.voltainer.volumes.plugins.module_utils._restic_run import Restic
+from ansible_collections.voltainer.volumes.plugins.module_utils._restic import (
+    BackedUp,
+    Repository,
+    RepositoryLockedError,
+)
+from ansible_collections.voltainer.volumes.plugins.module_utils._restic_run import LOCK_SECONDS, Restic
 from ansible_collections.voltainer.volumes.plugins.module_utils._tree import Measured, changed_since, measure
 from ansible_collections.voltainer.volumes.plugins.module_utils._usage import Users
 from ansible_collections.voltainer.volumes.plugins.module_utils._volume import masked_inspect
@@ -74,6 +79,8 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._volume_facts im
 # The kernel's clock for files lags behind by a tick.
 _TICK_NS = 20_000_000
 _NAMES = 20
+# How often users come to rest for one snapshot, and the seconds for which they then wait for another restic.
+_RESTS, _AT_REST = 3, 20
 
 
 @dataclass
@@ -135,7 +142,7 @@ def _observe(
     found = replace(found, tools=tools(("tar", *wanted.programs)))
     if wanted.repository and "restic" in found.tools:
         restic = Restic(wanted.repository)
-        there = restic.is_there()
+        there = restic.is_there(f"Cannot back up the volume '{wanted.name}'")
         host = wanted.repository.host or facts.name
         found = replace(
             found, repository_there=there, snapshots=tuple(restic.snapshots(wanted.name, host)) if there else ()
@@ -204,10 +211,10 @@ def _carry_out(engine: DataEngine, wanted: BackupWanted, seen: _Seen, plan: Plan
             name = next(step.arguments["name"] for step in plan.steps if step.verb == "pack")
             _archive(engine, wanted, seen, _Making(folder, name, progress))
     elif "pack" in plan.verbs and wanted.repository:
-        _to_repository(engine, wanted, seen, plan)
+        _to_repository(engine, wanted, seen, plan, progress)
     for step in plan.steps:
         if step.verb == "prune-old":
-            _remove_old(wanted, step)
+            _remove_old(wanted, step, progress)
 
 
 @dataclass(frozen=True)
@@ -315,21 +322,17 @@ def _proved(wanted: BackupWanted, seen: _Seen, archive: int, name: ArchiveName, 
     )
 
 
-def _to_repository(engine: DataEngine, wanted: BackupWanted, seen: _Seen, plan: Plan) -> None:
+def _restic(repository: Repository, volume: str, progress: Progress) -> Restic:
+    return Restic(repository, lambda: progress.phase(volume, "wait"))
+
+
+def _to_repository(engine: DataEngine, wanted: BackupWanted, seen: _Seen, plan: Plan, progress: Progress) -> None:
     if wanted.repository is None:
         return
-    restic = Restic(wanted.repository)
+    restic = _restic(wanted.repository, wanted.name, progress)
     if "init" in plan.verbs:
         restic.make()
-    arguments = next(step.arguments for step in plan.steps if step.verb == "pack")
-    at = _reached(wanted, seen)
-    folder = restic.folder_of(at, engine.volume(wanted.name) or seen.found.volume, wanted.name)
-    with quiesced(engine, seen.rest or Rest((wanted.name,)), timeout=wanted.quiesce.timeout) as resting:
-        seen.resting = resting
-        since, began = _since(seen.rest), time.monotonic()
-        made = restic.back_up(folder, arguments["host"], arguments["tags"], wanted.name)
-        seen.packed.seconds = time.monotonic() - began
-        seen.changed = _changed(at, wanted.name, since)
+    made = _snapshot(engine, wanted, seen, plan, restic)
     seen.hold.close()
     seen.snapshot = made.snapshot
     if made.unread:
@@ -340,10 +343,41 @@ def _to_repository(engine: DataEngine, wanted: BackupWanted, seen: _Seen, plan: 
         seen.verify_seconds = time.monotonic() - began
 
 
-def _remove_old(wanted: BackupWanted, step: Step) -> None:
+def _snapshot(engine: DataEngine, wanted: BackupWanted, seen: _Seen, plan: Plan, restic: Restic) -> BackedUp:
+    """Make the snapshot. Where another host prunes the repository, nobody rests until that has ended.
+
+    It may begin when the users have come to rest already. So they go on then, and rest once more later.
+    """
+    at = _reached(wanted, seen)
+    folder = restic.folder_of(at, engine.volume(wanted.name) or seen.found.volume, wanted.name)
+    arguments = next(step.arguments for step in plan.steps if step.verb == "pack")
+
+    def back_up(patience: float) -> BackedUp:
+        since, began = _since(seen.rest), time.monotonic()
+        made = restic.back_up(folder, arguments["host"], arguments["tags"], wanted.name, patience=patience)
+        seen.packed.seconds = time.monotonic() - began
+        seen.changed = _changed(at, wanted.name, since)
+        return made
+
+    if seen.rest is None:
+        return back_up(LOCK_SECONDS)
+    rests = 0
+    while True:
+        restic.wait(wanted.name)
+        rests += 1
+        try:
+            with quiesced(engine, seen.rest, timeout=wanted.quiesce.timeout) as resting:
+                seen.resting = resting
+                return back_up(_AT_REST)
+        except RepositoryLockedError:
+            if rests == _RESTS:
+                raise
+
+
+def _remove_old(wanted: BackupWanted, step: Step, progress: Progress) -> None:
     """Remove what the plan says; the new backup is there, and proved."""
     if wanted.repository:
-        Restic(wanted.repository).forget(step.arguments["ids"])
+        _restic(wanted.repository, wanted.name, progress).forget(step.arguments["ids"])
     elif wanted.path:
         with backup_folder(wanted.path) as folder:
             folder.remove(step.arguments["name"])

@@ -145,11 +145,11 @@ def _keep_secrets(module: AnsibleModule, options: Sequence[SecretsOf | ContentsO
     """
     dicts = [option for option in options if isinstance(option, SecretsOf)]
     contents = [option.items for option in options if isinstance(option, ContentsOf)]
-    addresses = [option for option in options if isinstance(option, AddressOf)]
-    aside = {*contents, *(option.values for option in dicts), *(option.address for option in addresses)}
+    addresses = [one for one in options if isinstance(one, AddressOf)]
+    aside = {*contents, *(option.values for option in dicts), *(one.address for one in addresses)}
     inside = {secret for name in contents for secret in _taken_out(module, name)}
-    for option in addresses:
-        given = str((module.params[option.option] or {}).get(option.address) or "")
+    for one in addresses:
+        given = str((module.params[one.option] or {}).get(one.address) or "")
         module.no_log_values.discard(given)
         inside |= address_secrets(given)
     for option in dicts:

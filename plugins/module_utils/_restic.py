@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The voltainer.volumes developers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""restic: its command lines, what its output means, and its errors in our words (0.14 to 0.18). Pure.
+"""restic: its command lines, what its output means, and its errors in our words (0.14 to 0.19). Pure.
 
 Nothing secret is on a command line, which every user of the host can read: the repository's address, the file with its
 password and the keys of its storage go into the environment.
@@ -29,13 +29,17 @@ Version = tuple[int, int, int]
 # Exit code of a backup in which some files could not be read; the snapshot is there.
 INCOMPLETE = 3
 
-_RETRY_LOCK: Version = (0, 16, 0)
 _SPARSE: Version = (0, 15, 0)
 
 _VERSION = re.compile(r"restic ([0-9]+)\.([0-9]+)\.([0-9]+)")
 _TIME = re.compile(r"([0-9-]{10}T[0-9:]{8})(?:\.([0-9]+))?(Z|[+-][0-9]{2}:[0-9]{2})\Z")
 _ID = re.compile(r"[0-9a-f]{8,64}\Z")
 _BACKEND = re.compile(r"[a-z][a-z0-9]*:.")
+# What it says before it tries again, and how often and for how many seconds it may where only an answer is waited for.
+# It goes on for 15 minutes (0.16 to 0.19), also where nothing will change.
+_TRIAL = re.compile(r"returned error, retrying after [^:]*: (.*)")
+_TRIALS, _TRIAL_SECONDS = 3, 10
+_NO_BUCKET = "specified bucket does not exist"
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 # What options of ours say, and what would put a password where others may see it.
 _OURS = {
@@ -53,6 +57,18 @@ _SHORTEST_SECRET = 4
 _TAG = "voltainer."
 _VOLUME_TAG = f"{_TAG}volume="
 _DIGEST_TAG = "content-digest="
+
+
+class NoRepositoryError(VolumesError):
+    """There is no repository."""
+
+
+class AlreadyMadeError(VolumesError):
+    """There is a repository where one was to be made."""
+
+
+class RepositoryLockedError(VolumesError):
+    """Another restic uses the repository."""
 
 
 @dataclass(frozen=True)
@@ -161,10 +177,12 @@ def parse_version(output: str) -> Version | None:
     return (int(match[1]), int(match[2]), int(match[3])) if match else None
 
 
-def look_command() -> list[str]:
-    """Return the command that succeeds where the repository is there and the password opens it."""
-    # Without a lock: a backup that goes on elsewhere is no reason to fail.
-    return ["restic", "--json", "--no-lock", "cat", "config"]
+def look_command(*, lock: bool = False) -> list[str]:
+    """Return the command that succeeds where the repository is there and the password opens it.
+
+    With `lock`, only while no other restic needs it for itself alone.
+    """
+    return ["restic", "--json", *_locking(lock=lock), "cat", "config"]
 
 
 def init_command() -> list[str]:
@@ -172,18 +190,22 @@ def init_command() -> list[str]:
     return ["restic", "--json", "init"]
 
 
-def backup_command(version: Version, host: str, tags: Iterable[str], folder: str) -> list[str]:
+def backup_command(host: str, tags: Iterable[str], folder: str) -> list[str]:
     """Return the command that backs up `folder`, a name in the working directory.
 
     A name and not a path: the snapshot then holds the folder, with its owner and mode, and none of those above it.
     """
     given = [part for tag in tags for part in ("--tag", tag)]
-    return ["restic", "--json", *_waiting(version), "backup", "--host", host, *given, "--", folder]
+    return ["restic", "--json", "backup", "--host", host, *given, "--", folder]
 
 
-def check_command(version: Version) -> list[str]:
-    """Return the command that checks the repository, without reading all data in it."""
-    return ["restic", "--json", *_waiting(version), "check"]
+def check_command(*, lock: bool) -> list[str]:
+    """Return the command that checks the repository, without reading all data in it.
+
+    With a lock, nobody can use the repository meanwhile. Without one, all is read, but a restic elsewhere that prunes
+    the repository looks like damage.
+    """
+    return ["restic", "--json", *_locking(lock=lock), "check"]
 
 
 def snapshots_command(volume: str | None = None, host: str | None = None) -> list[str]:
@@ -192,20 +214,20 @@ def snapshots_command(volume: str | None = None, host: str | None = None) -> lis
     return ["restic", "--json", "--no-lock", "snapshots", *tag, *([] if host is None else ["--host", host])]
 
 
-def forget_command(version: Version, ids: Sequence[str], *, prune: bool) -> list[str]:
+def forget_command(ids: Sequence[str], *, prune: bool) -> list[str]:
     """Return the command that removes these very snapshots, and with `prune` the data that only they had.
 
     Not by a policy: versions differ in what one means, and a snapshot of the future would push all others out.
     """
     if not ids:
         raise ValueError("restic forget without IDs is about all snapshots")
-    return ["restic", "--json", *_waiting(version), "forget", *(["--prune"] if prune else []), "--", *ids]
+    return ["restic", "--json", "forget", *(["--prune"] if prune else []), "--", *ids]
 
 
 def restore_command(version: Version, snapshot: str, target: str, *, verify: bool) -> list[str]:
     """Return the command that puts a snapshot into the folder `target`; with `verify` it reads all back."""
     own = [*(["--sparse"] if version >= _SPARSE else []), *(["--verify"] if verify else [])]
-    return ["restic", "--json", *_waiting(version), "restore", *own, "--target", target, "--", snapshot]
+    return ["restic", "--json", "restore", *own, "--target", target, "--", snapshot]
 
 
 def restored_folders(target: str, snapshot: Snapshot) -> list[str]:
@@ -248,7 +270,13 @@ def parse_snapshots(output: str, repository: Repository) -> list[Snapshot]:
     return sorted(found, key=lambda one: (one.time, one.id))
 
 
-def parse_backup(what: str, repository: Repository, code: int, output: str, errors: str) -> BackedUp:
+def is_hopeless(errors: str, seconds: float) -> bool:
+    """Return whether a restic that has said this in so many seconds tries in vain, where only an answer is wanted."""
+    trials = _trials(errors)
+    return any(_NO_BUCKET in why for why in trials) or (len(trials) >= _TRIALS and seconds >= _TRIAL_SECONDS)
+
+
+def parse_backup(what: str, repository: Repository, code: int | None, output: str, errors: str) -> BackedUp:
     """Return what a backup ended with. Raises VolumesError, about the action `what`, where there is no snapshot."""
     messages = list(_messages(output))
     summary = next((one for one in messages if one.get("message_type") == "summary"), {})
@@ -267,113 +295,136 @@ def parse_backup(what: str, repository: Repository, code: int, output: str, erro
     return done
 
 
-def failure(what: str, repository: Repository, code: int, output: str, errors: str) -> VolumesError:
-    """Return the error for a restic that failed at the action `what` with this exit code and these outputs."""
+def failure(what: str, repository: Repository, code: int | None, output: str, errors: str) -> VolumesError:
+    """Return the error for a restic that failed at the action `what` with this exit code and these outputs.
+
+    The code is None where it was ended because it had no answer.
+    """
     secrets = [value for value in repository.environment.values() if len(value) >= _SHORTEST_SECRET]
-    said = hide("\n".join(_said(output, errors)), secrets)
-    for codes, pattern, why, way_out in _FAILURES:
-        match = pattern.search(said)
-        if match or code in codes:
-            named = {"location": repository.location, "file": repository.password_file}
-            detail = match.group("detail") if match and "detail" in match.groupdict() else ""
-            return VolumesError(what, why.format(detail=detail, **named), way_out.format(**named))
-    last = said.strip().rpartition("\n")[2].removeprefix("Fatal: ") or f"it ended with the code {code}"
-    return VolumesError(what, f"restic failed at {_shown(repository)}: {last}")
+    # In an address, a password is written in another way.
+    secrets += [quote(value, safe="") for value in secrets]
+    said = hide("\n".join(_said(output, errors) if code is not None else _trials(errors)[-1:]), secrets)
+    named = {"location": repository.location, "file": repository.password_file}
+    for one in _FAILURES:
+        match = one.pattern.search(said)
+        if match or code in one.codes:
+            detail = match.group("detail") or "" if match and "detail" in match.groupdict() else ""
+            detail = detail.removeprefix("subprocess ssh: ").removeprefix("Fatal: ")
+            return one.error(what, one.why.format(detail=detail, **named), one.way_out.format(**named))
+    last = said.strip().rpartition("\n")[2].removeprefix("Fatal: ")
+    if code is None:
+        return VolumesError(what, f"{_shown(repository)} does not answer{last and ': '}{last}", _WAY_THERE)
+    return VolumesError(what, f"restic failed at {_shown(repository)}: {last or f'it ended with the code {code}'}")
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """How a failure is told from others, by exit codes of 0.17 and later or by words, and how it is told."""
+
+    pattern: re.Pattern[str]
+    why: str
+    way_out: str
+    codes: frozenset[int] = frozenset()
+    error: type[VolumesError] = VolumesError
 
 
 _REPAIR = "Look at what 'restic check' prints, repair it as restic's documentation tells, and back up again"
+_WAY_THERE = (
+    "Look at the address and the way there, and for sftp: whether 'sftp' gets there without a question, as the user who"
+    " runs the task"
+)
 _THERE = "the repository at '{location}'"
-_FAILURES: tuple[tuple[frozenset[int], re.Pattern[str], str, str], ...] = tuple(
-    (frozenset(codes), re.compile(pattern), why, way_out)
-    for codes, pattern, why, way_out in (
-        (
-            {12},
-            r"wrong password or no key found",
-            f"{_THERE} does not open with the password in '{{file}}'",
-            "Give the file that has its password in 'repository.password_file'",
+_FAILURES = (
+    _Failure(
+        re.compile(r"wrong password or no key found"),
+        f"{_THERE} does not open with the password in '{{file}}'",
+        "Give the file that has its password in 'repository.password_file'",
+        frozenset({12}),
+    ),
+    _Failure(
+        re.compile(r"repository is already locked(?P<detail> (?:exclusively )?by .*)?"),
+        f"{_THERE} is locked{{detail}}",
+        "Wait for that restic to end; if it does not run any more, remove its lock with 'restic unlock'",
+        frozenset({11}),
+        RepositoryLockedError,
+    ),
+    _Failure(
+        re.compile(r"Resolving password failed: (?:Fatal: )?(?P<detail>.*)"),
+        "the password file '{file}' cannot be read: {detail}",
+        "Put the repository's password there, readable for the user who runs the task",
+    ),
+    _Failure(
+        re.compile(r"an empty password"),
+        "the password file '{file}' is empty",
+        "Put the repository's password there",
+    ),
+    _Failure(
+        # What ssh says: the ways of proof that the server takes.
+        re.compile(r"(?i)(?P<detail>.*permission denied \([a-z,-]+\).*)"),
+        f"{_THERE} does not let us in: {{detail}}",
+        "Name a key that it takes in the configuration of ssh (IdentityFile), readable for the user who runs the task",
+    ),
+    _Failure(
+        re.compile(r"(?i)(?P<detail>.*(?:host key verification failed|host key for .* has changed).*)"),
+        f"{_THERE} is on a host that ssh does not know: {{detail}}",
+        "Put the host's key among those that ssh knows (ansible.builtin.known_hosts) for the user who runs the task",
+    ),
+    _Failure(
+        re.compile(
+            r"(?i)(?P<detail>.*(?:could not resolve hostname|no such host|server misbehaving|connection refused"
+            r"|no route to host|timed out|timeout|deadline exceeded|network is unreachable|connection reset"
+            r"|connection closed|x509: |unable to start the sftp session).*)"
         ),
-        (
-            {11},
-            r"repository is already locked(?P<detail> (?:exclusively )?by .*)?",
-            f"{_THERE} is locked{{detail}}",
-            "Wait for that restic to end; if it does not run any more, remove its lock with 'restic unlock'",
-        ),
-        (
-            (),
-            r"Resolving password failed: (?:Fatal: )?(?P<detail>.*)",
-            "the password file '{file}' cannot be read: {detail}",
-            "Put the repository's password there, readable for the user who runs the task",
-        ),
-        (
-            (),
-            r"an empty password",
-            "the password file '{file}' is empty",
-            "Put the repository's password there",
-        ),
-        (
-            (),
-            r"(?i)(?P<detail>.*(?:could not resolve hostname|no such host|connection refused|no route to host"
-            r"|timed out|i/o timeout|network is unreachable|connection reset|host key verification failed"
-            r"|unable to start the sftp session).*)",
-            f"{_THERE} cannot be reached: {{detail}}",
-            "Look at the address, at the way there, and for sftp: whether ssh gets there without a password",
-        ),
-        (
-            (),
+        f"{_THERE} cannot be reached: {{detail}}",
+        _WAY_THERE,
+    ),
+    _Failure(
+        re.compile(
             r"(?i)(?P<detail>.*(?:no credentials found|access ?denied|signature ?does ?not ?match"
-            r"|access key id|403 forbidden|401 unauthorized).*)",
-            f"{_THERE} does not let us in: {{detail}}",
-            "Give the keys in 'repository.environment' (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY for s3:)",
+            r"|access key id|security token|403 forbidden|401 unauthorized).*)"
         ),
-        (
-            (),
-            r"(?P<detail>.*permission denied.*)",
-            f"{_THERE} is not accessible for the user who runs the task: {{detail}}",
-            "Run the task as a user who may write there ('become: true')",
-        ),
-        (
-            (),
-            r"(?P<detail>.*(?:no space left on device|quota exceeded).*)",
-            f"{_THERE} has no space left",
-            "Make space there, for instance by 'keep' with fewer backups, and run 'restic prune'",
-        ),
-        (
-            {10},
-            r"Is there a repository at the following location",
-            "there is no repository at '{location}'",
-            "Give the right location, or have the backup make one there with 'repository.init: true'",
-        ),
-        (
-            (),
-            r"config file already exists",
-            f"{_THERE} is there already",
-            "Leave 'repository.init' out",
-        ),
-        (
-            (),
-            r"no matching ID found|no snapshot found|failed to find snapshot",
-            f"{_THERE} has no such snapshot",
-            "Choose one of those that 'restic snapshots' lists",
-        ),
-        (
-            (),
-            r"(?P<detail>pack [0-9a-f]{8,}: .*)(?s:.*)repository contains errors",
-            f"{_THERE} is damaged: {{detail}}",
-            _REPAIR,
-        ),
-        (
-            (),
-            r"repository contains errors",
-            f"{_THERE} is damaged",
-            _REPAIR,
-        ),
-        (
-            (),
-            r"invalid backend",
-            "restic knows no repositories such as '{location}'",
-            "Give a location that this version of restic knows, such as an absolute path, sftp: or s3:",
-        ),
-    )
+        f"{_THERE} does not let us in: {{detail}}",
+        "Give the keys in 'repository.environment' (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY for s3:)",
+    ),
+    _Failure(
+        re.compile(r"(?P<detail>.*permission denied.*)"),
+        f"{_THERE} is not accessible for the user who runs the task: {{detail}}",
+        "Run the task as a user who may write there ('become: true')",
+    ),
+    _Failure(
+        re.compile(r"(?:no space left on device|quota exceeded)"),
+        f"{_THERE} has no space left",
+        "Make space there, for instance by 'keep' with fewer backups, and run 'restic prune'",
+    ),
+    _Failure(
+        re.compile(rf"Is there a repository at the following location|{_NO_BUCKET}"),
+        "there is no repository at '{location}'",
+        "Give the right location, or have the backup make one there with 'repository.init: true'",
+        frozenset({10}),
+        NoRepositoryError,
+    ),
+    _Failure(
+        re.compile(r"config file already exists|repository master key and config already initialized"),
+        f"{_THERE} is there already",
+        "Leave 'repository.init' out",
+        error=AlreadyMadeError,
+    ),
+    _Failure(
+        re.compile(r"no matching ID found|no snapshot found|failed to find snapshot"),
+        f"{_THERE} has no such snapshot",
+        "Choose one of those that 'restic snapshots' lists",
+    ),
+    _Failure(
+        re.compile(r"(?P<detail>pack [0-9a-f]{8,}: .*)(?s:.*)repository contains errors"),
+        f"{_THERE} is damaged: {{detail}}",
+        _REPAIR,
+    ),
+    _Failure(re.compile(r"repository contains errors"), f"{_THERE} is damaged", _REPAIR),
+    _Failure(
+        re.compile(r"invalid backend"),
+        "restic knows no repositories such as '{location}'",
+        "Give a location that this version of restic knows, such as an absolute path, sftp: or s3:",
+    ),
 )
 
 
@@ -403,9 +454,8 @@ def _variables(given: Mapping[str, Any] | None) -> dict[str, str]:
     return values
 
 
-def _waiting(version: Version) -> list[str]:
-    """Return the option by which restic waits for another one on another host to end; older versions have none."""
-    return ["--retry-lock", "5m"] if version >= _RETRY_LOCK else []
+def _locking(*, lock: bool) -> list[str]:
+    return [] if lock else ["--no-lock"]
 
 
 def _quoted(text: str) -> str:
@@ -440,14 +490,15 @@ def _snapshot(record: Mapping[str, Any]) -> Snapshot:
         raise TypeError
     return Snapshot(
         id=record["id"],
-        time=_time(record["time"]),
+        time=parse_time(record["time"]),
         host=record.get("hostname") or "",
         paths=tuple(record.get("paths") or ()),
         tags=tuple(record.get("tags") or ()),
     )
 
 
-def _time(text: str) -> datetime:
+def parse_time(text: str) -> datetime:
+    """Return the time that restic tells. Raises ValueError for what is none."""
     match = _TIME.match(text)
     if not match:
         raise ValueError
@@ -472,6 +523,11 @@ def _unread(messages: Iterable[Mapping[str, Any]]) -> Iterator[str]:
         # What only the estimate of the size did not find is told again where it was to be read.
         if message.get("message_type") == "error" and message.get("during") == "archival":
             yield str(message.get("item") or "")
+
+
+def _trials(errors: str) -> list[str]:
+    """Return why restic tried again, each time."""
+    return [match[1] for line in errors.splitlines() for match in [_TRIAL.search(line)] if match]
 
 
 def _said(output: str, errors: str) -> Iterator[str]:

@@ -101,7 +101,14 @@ def restore(engine: DataEngine, wanted: RestoreWanted, check_mode: bool) -> Outc
 def _content(engine: DataEngine, wanted: RestoreWanted, progress: Progress, stack: ExitStack) -> BackupContent:
     """Choose the backup, and prove it before anything is touched."""
     if wanted.repository:
-        restic = Restic(wanted.repository)
+        restic = Restic(wanted.repository, lambda: progress.phase(wanted.name, "wait"))
+        what = f"Cannot restore the volume '{wanted.name}'"
+        if not restic.is_there(what):
+            raise RefusedError(
+                what,
+                f"there is no repository at '{wanted.repository.location}'",
+                "Give the right location. Nothing was changed",
+            )
         info = engine.info()
         facts = engine_facts(info, engine.transport.api_version)
         host = wanted.repository.host or facts.name

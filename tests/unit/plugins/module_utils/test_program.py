@@ -20,6 +20,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._program import 
 pytestmark = pytest.mark.skipif(not os.access(_program.SETPRIV, os.X_OK), reason="setpriv is missing")
 
 SHELL = "/bin/sh"
+GRACE = {"stdout": subprocess.PIPE, "grace": 0.5}
 
 
 def shell(script, **options):
@@ -119,19 +120,41 @@ def test_a_program_that_is_stopped_is_gone_and_its_pipes_are_closed():
     program.stop()
 
 
+def test_a_program_with_a_grace_may_end_in_order(tmp_path):
+    program = shell(f"trap ': >{tmp_path}/ended; exit 5' INT; echo begun; while :; do sleep 0.05; done", **GRACE)
+    program.process.stdout.readline()
+    # Whoever kills the task's processes as a group does not reach it.
+    assert os.getsid(program.process.pid) == program.process.pid
+    program.stop()
+    assert program.process.returncode == 5
+    assert (tmp_path / "ended").exists()
+
+
+def test_a_program_that_does_not_end_in_its_grace_is_killed_with_what_it_started():
+    program = shell("trap '' INT; setsid sleep 60 & echo $!; wait; sleep 60", **GRACE)
+    child = int(program.process.stdout.readline())
+    # Until then, the shell itself is what was started.
+    while b"sleep" not in pathlib.Path(f"/proc/{child}/comm").read_bytes():
+        time.sleep(0.01)
+    program.stop()
+    assert program.process.returncode == -signal.SIGKILL
+    assert gone(child)
+
+
 _PARENT = """
 import sys
 from ansible_collections.voltainer.volumes.plugins.module_utils._program import start
-program = start(["/bin/sleep", "60"])
+program = start(["/bin/sleep", "60"], grace=float(sys.argv[1]))
 print(program.process.pid, flush=True)
 program.process.wait()
 """
 
 
+@pytest.mark.parametrize("grace", ["0", "5"])
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
-def test_a_program_ends_with_this_process_however_that_ends(how):
+def test_a_program_ends_with_this_process_however_that_ends(how, grace):
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    with subprocess.Popen([sys.executable, "-c", _PARENT], stdout=subprocess.PIPE, env=environment) as parent:
+    with subprocess.Popen([sys.executable, "-c", _PARENT, grace], stdout=subprocess.PIPE, env=environment) as parent:
         pid = int(parent.stdout.readline())
         # Until then, it is setpriv that is to say so.
         while b"sleep" not in pathlib.Path(f"/proc/{pid}/comm").read_bytes():

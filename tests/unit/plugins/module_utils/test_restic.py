@@ -117,19 +117,20 @@ def test_versions(output, version):
     ("command", "line"),
     [
         (_restic.look_command(), "--no-lock cat config"),
+        (_restic.look_command(lock=True), "cat config"),
         (_restic.init_command(), "init"),
-        (_restic.backup_command(OLD, "h", ["a=b", "c"], "_data"), "backup --host h --tag a=b --tag c -- _data"),
-        (_restic.backup_command(NEW, "h", [], "-x"), "--retry-lock 5m backup --host h -- -x"),
-        (_restic.check_command(OLD), "check"),
-        (_restic.check_command(NEW), "--retry-lock 5m check"),
+        (_restic.backup_command("h", ["a=b", "c"], "_data"), "backup --host h --tag a=b --tag c -- _data"),
+        (_restic.backup_command("h", [], "-x"), "backup --host h -- -x"),
+        (_restic.check_command(lock=True), "check"),
+        (_restic.check_command(lock=False), "--no-lock check"),
         (_restic.snapshots_command(), "--no-lock snapshots"),
         (_restic.snapshots_command("a/b", "h"), "--no-lock snapshots --tag voltainer.volume=a%2Fb --host h"),
-        (_restic.forget_command(OLD, ["ab", "cd"], prune=True), "forget --prune -- ab cd"),
-        (_restic.forget_command(NEW, ["ab"], prune=False), "--retry-lock 5m forget -- ab"),
+        (_restic.forget_command(["ab", "cd"], prune=True), "forget --prune -- ab cd"),
+        (_restic.forget_command(["ab"], prune=False), "forget -- ab"),
         (_restic.restore_command(OLD, "ab", "/t", verify=False), "restore --target /t -- ab"),
         (
             _restic.restore_command(NEW, "ab", "/t", verify=True),
-            "--retry-lock 5m restore --sparse --verify --target /t -- ab",
+            "restore --sparse --verify --target /t -- ab",
         ),
     ],
 )
@@ -140,7 +141,7 @@ def test_commands(command, line):
 def test_nothing_is_forgotten_without_ids():
     # `restic forget` without IDs and with rules would be about all snapshots of all volumes.
     with pytest.raises(ValueError, match="without IDs"):
-        _restic.forget_command(NEW, [], prune=True)
+        _restic.forget_command([], prune=True)
 
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
@@ -329,23 +330,37 @@ DAMAGED = (
                 "subprocess ssh: ssh: Could not resolve hostname nohost.invalid: Name or service not known\nFatal:"
                 " unable to open repository at sftp:nohost.invalid:/x: unable to start the sftp session, error: EOF",
             ),
-            "cannot be reached: subprocess ssh: ssh: Could not resolve hostname nohost.invalid",
-            "ssh gets there",
+            "cannot be reached: ssh: Could not resolve hostname nohost.invalid",
+            "'sftp' gets there",
         ),
         (
             exit_error(
                 1, "Fatal: unable to open repository at sftp:x:/: unable to start the sftp session, error: error"
             ),
-            "cannot be reached: Fatal: unable to open repository at sftp:x:/: unable to start the sftp session",
-            "ssh gets there",
+            "cannot be reached: unable to open repository at sftp:x:/: unable to start the sftp session",
+            "'sftp' gets there",
         ),
         (
             (
                 1,
                 f"Fatal: unable to open config file: {REFUSED}\nIs there a repository at the following location?\ns3:x",
             ),
-            "cannot be reached: Fatal: unable to open config file: Stat: Get",
+            "cannot be reached: unable to open config file: Stat: Get",
             "address",
+        ),
+        (
+            (
+                1,
+                "subprocess ssh: storage@nas: Permission denied (publickey,password).\nFatal: unable to open"
+                " repository at sftp:nas:/x: unable to start the sftp session, error: EOF",
+            ),
+            "does not let us in: storage@nas: Permission denied (publickey,password).",
+            "IdentityFile",
+        ),
+        (
+            exit_error(1, "subprocess ssh: Host key verification failed.\nFatal: unable to start the sftp session"),
+            "is on a host that ssh does not know",
+            "known_hosts",
         ),
         (
             exit_error(1, "Fatal: unable to open repository at s3:x/b: s3.getCredentials: no credentials found. Use"),
@@ -419,6 +434,55 @@ def test_errors(said, words, way_out):
     assert bool(way_out) == bool(error.way_out)
 
 
+TRIED = (
+    'Stat(<config/>) returned error, retrying after 1.492780464s: Stat: Get "http://nas:2/b/?location=": dial tcp'
+    " 192.0.2.1:2: connect: connection refused\n"
+)
+NO_BUCKET = "Stat(<config/>) returned error, retrying after 968.033345ms: Stat: The specified bucket does not exist\n"
+
+
+@pytest.mark.parametrize(
+    ("errors", "seconds", "hopeless"),
+    [
+        ("", 50, False),
+        (TRIED, 50, False),
+        (TRIED * 3, 9, False),
+        (TRIED * 3, 10, True),
+        (NO_BUCKET, 0.5, True),
+        ("Fatal: The specified bucket does not exist", 50, False),
+    ],
+)
+def test_when_trying_again_is_in_vain(errors, seconds, hopeless):
+    # What 0.19.1 says.
+    assert _restic.is_hopeless(errors, seconds) is hopeless
+
+
+@pytest.mark.parametrize(
+    ("errors", "words"),
+    [
+        (TRIED, 'cannot be reached: Stat: Get "http://nas:2/b/?location=": dial tcp 192.0.2.1:2: connect: connection'),
+        (TRIED.replace("connect: connection refused", "later"), "does not answer: Stat: Get"),
+        ("", "the repository at '/srv/restic' does not answer"),
+        (NO_BUCKET, NO_REPOSITORY),
+        ("Fatal: what it says when it is ended", "the repository at '/srv/restic' does not answer"),
+    ],
+)
+def test_the_error_where_there_was_no_answer(errors, words):
+    error = _restic.failure("Cannot look", HERE, None, "", errors)
+    assert words in error.why
+    assert error.way_out
+    assert isinstance(error, _restic.NoRepositoryError) == (errors == NO_BUCKET)
+
+
+def test_a_repository_that_cannot_be_reached_is_not_one_that_is_not_there():
+    # 0.14 asks whether there is one in any case.
+    error = _restic.failure("Cannot look", HERE, 1, "", f"Fatal: {REFUSED}\nIs there a repository at the following loc")
+    assert not isinstance(error, _restic.NoRepositoryError)
+    assert isinstance(_restic.failure("", HERE, 1, "", f"Fatal: {NO_CONFIG}"), _restic.NoRepositoryError)
+    assert isinstance(_restic.failure("", HERE, 1, "", LOCKED), _restic.RepositoryLockedError)
+    assert isinstance(_restic.failure("", HERE, 1, "", "config file already exists"), _restic.AlreadyMadeError)
+
+
 def test_an_error_hides_the_keys_of_the_storage():
     repository = Repository("s3:x/b", "/root/pw", environment={"AWS_SECRET_ACCESS_KEY": "hunter2", "N": "1"})
     error = _restic.failure("Cannot back up", repository, 1, "", "retrying after 1s\nFatal: hunter2 of 100 is wrong")
@@ -454,7 +518,7 @@ def test_restic_takes_these_commands(restic, tmp_path):
     folder.mkdir(parents=True, mode=0o750)
     (folder / "file").write_text("x" * 100)
     origin = Origin("nas/pg data", "local", {"o": "a=1,b=2"}, ("o",), {"team": "billing, sales"}, "7a1c", "v1:abcd")
-    command = _restic.backup_command(version, "host1", _restic.tags(origin), folder.name)
+    command = _restic.backup_command("host1", _restic.tags(origin), folder.name)
     done = _restic.parse_backup("Cannot back up", repository, *run(command, cwd=folder.parent))
     assert (done.files, done.content_bytes, done.unread) == (1, 100, ())
     (one,) = _restic.parse_snapshots(run(_restic.snapshots_command("nas/pg data", "host1"))[1], repository)
@@ -469,8 +533,8 @@ def test_restic_takes_these_commands(restic, tmp_path):
     assert restored == str(target / "_data")
     assert os.stat(restored).st_mode & 0o777 == folder.stat().st_mode & 0o777
     assert (target / "_data" / "file").read_text() == "x" * 100
-    assert run(_restic.check_command(version))[0] == 0
-    assert run(_restic.forget_command(version, [one.id], prune=True))[0] == 0
+    assert run(_restic.check_command(lock=True))[0] == 0
+    assert run(_restic.forget_command([one.id], prune=True))[0] == 0
     assert _restic.parse_snapshots(run(_restic.snapshots_command())[1], repository) == []
 
 
