@@ -165,10 +165,19 @@ def parse_repository(value: Mapping[str, Any]) -> Repository:
 def environment(repository: Repository, base: Mapping[str, str]) -> dict[str, str]:
     """Return the environment for restic, made of that of this process without what it says to restic."""
     given = {key: value for key, value in base.items() if not key.startswith("RESTIC_")}
-    own = {"RESTIC_REPOSITORY": repository.location, "RESTIC_PASSWORD_FILE": repository.password_file, "LC_ALL": "C"}
+    own = {"RESTIC_REPOSITORY": _address(repository), "RESTIC_PASSWORD_FILE": repository.password_file, "LC_ALL": "C"}
     if repository.cache_dir:
         own["RESTIC_CACHE_DIR"] = repository.cache_dir
     return {**given, **repository.environment, **own}
+
+
+def _address(repository: Repository) -> str:
+    """Return the location as restic gets it: before 0.16, a REST server's password can only stand in there."""
+    user, password = (repository.environment.get(f"RESTIC_REST_{name}", "") for name in ("USERNAME", "PASSWORD"))
+    start, slashes, rest = repository.location.partition("//")
+    if not (start.startswith("rest:http") and password) or "@" in rest.partition("/")[0]:
+        return repository.location
+    return f"{start}{slashes}{quote(user, safe='')}:{quote(password, safe='')}@{rest}"
 
 
 def parse_version(output: str) -> Version | None:
@@ -313,7 +322,7 @@ def failure(what: str, repository: Repository, code: int | None, output: str, er
             return one.error(what, one.why.format(detail=detail, **named), one.way_out.format(**named))
     last = said.strip().rpartition("\n")[2].removeprefix("Fatal: ")
     if code is None:
-        return VolumesError(what, f"{_shown(repository)} does not answer{last and ': '}{last}", _WAY_THERE)
+        return VolumesError(what, f"{_shown(repository)} did not answer in time{last and ': '}{last}", _WAY_THERE)
     return VolumesError(what, f"restic failed at {_shown(repository)}: {last or f'it ended with the code {code}'}")
 
 
@@ -340,6 +349,12 @@ _FAILURES = (
         f"{_THERE} does not open with the password in '{{file}}'",
         "Give the file that has its password in 'repository.password_file'",
         frozenset({12}),
+    ),
+    _Failure(
+        re.compile(r"config or key [0-9a-f]+ is damaged"),
+        f"{_THERE} does not open, as its config and its keys do not belong together. So it is where two hosts made it"
+        " at once",
+        "If it is new, remove all of it, and have one host make it ('run_once: true') before the others use it",
     ),
     _Failure(
         re.compile(r"repository is already locked(?P<detail> (?:exclusively )?by .*)?"),
@@ -384,7 +399,8 @@ _FAILURES = (
             r"|access key id|security token|403 forbidden|401 unauthorized).*)"
         ),
         f"{_THERE} does not let us in: {{detail}}",
-        "Give the keys in 'repository.environment' (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY for s3:)",
+        "Give the keys in 'repository.environment' (for s3: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, for rest:"
+        " RESTIC_REST_USERNAME and RESTIC_REST_PASSWORD)",
     ),
     _Failure(
         re.compile(r"(?P<detail>.*permission denied.*)"),

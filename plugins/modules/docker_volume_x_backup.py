@@ -137,7 +137,7 @@ options:
       - Read the archive again when it is written, and compare it with what was read from the volume, before it gets its
         name. An encrypted archive is compared with what was written.
       - With O(repository), this is C(restic check), which proves that the repository is whole without reading all data
-        in it.
+        in it. Other hosts can use it meanwhile.
     type: bool
     default: true
   repository:
@@ -151,6 +151,15 @@ options:
         description:
           - Where it is, in restic's words. An absolute path, C(sftp:user@host:/path) or C(s3:https://host/bucket), or
             what else restic knows. A password in it is refused, as locations are shown.
+          - For C(sftp:), restic runs C(ssh) as the user who runs the task, and nobody is there to answer a question. So
+            the key that it takes belongs into the configuration of ssh, and the host's own key among those that ssh
+            knows, as in the examples.
+          - Where nothing answers there, that is an error within a minute or so, before anybody is brought to rest. The
+            copying itself has no such limit. For C(sftp:), C(ServerAliveInterval) ends it where the host has gone.
+          - Several hosts may use one repository at once. What needs it for itself alone, as O(keep) does, waits for the
+            others for up to 35 minutes, and they for it. Users of the volume do not rest meanwhile. A lock that a
+            killed task left is removed where restic takes it for left behind (after 30 minutes, or of the same host
+            after 6), and nothing is meant by it that still runs.
         type: str
         required: true
       password_file:
@@ -170,18 +179,21 @@ options:
       environment:
         description:
           - Variables for restic, such as the keys of its storage, E(AWS_ACCESS_KEY_ID) and E(AWS_SECRET_ACCESS_KEY).
+          - For a C(rest:) server with a password, they are E(RESTIC_REST_USERNAME) and E(RESTIC_REST_PASSWORD).
           - They are never put on a command line, and hidden wherever they stand in the output. So a value such as V(1),
             which is no secret, does not belong here.
         type: dict
       init:
         description:
           - Make the repository where it is not there. Otherwise that is an error, as it may be a mistyped location.
+          - Let one host make a repository that several are to use (C(run_once=true)) before the others come. Restic
+            does not notice where two make it at once, and nobody can open it afterwards.
         type: bool
         default: false
       prune:
         description:
           - When O(keep) removes snapshots, also remove the data that only they had. This takes time and locks the
-            repository meanwhile. Where a job of its own does it, set V(false).
+            repository meanwhile. Where a job of its own does it, as is best for one that many hosts use, set V(false).
         type: bool
         default: true
   secret_options:
@@ -238,6 +250,32 @@ EXAMPLES = r"""
     keep:
       last: 3
       weekly: 8
+
+- name: Tell ssh how it gets to the host of a repository
+  ansible.builtin.copy:
+    dest: /etc/ssh/ssh_config.d/backups.conf
+    content: |
+      Host backups
+        HostName nas.example.com
+        User backup
+        IdentityFile /etc/restic/id_ed25519
+        IdentitiesOnly yes
+        ServerAliveInterval 30
+    mode: "0644"
+
+- name: Tell it the key of that host
+  ansible.builtin.known_hosts:
+    name: nas.example.com
+    key: nas.example.com ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGh5cG90aGV0aWNhbCBrZXkgZm9yIGRvY3VtZW50cyE
+
+- name: Back up to a repository of restic over SFTP, which one host makes
+  voltainer.volumes.docker_volume_x_backup:
+    name: uploads
+    repository:
+      location: sftp:backups:/srv/restic
+      password_file: /etc/restic/password
+      init: true
+  run_once: true
 
 - name: See what a backup would do, and which old ones would go
   voltainer.volumes.docker_volume_x_backup:

@@ -87,6 +87,10 @@ options:
         description:
           - Where it is, in restic's words. An absolute path, C(sftp:user@host:/path) or C(s3:https://host/bucket), or
             what else restic knows. A password in it is refused, as locations are shown.
+          - For C(sftp:), restic runs C(ssh) as the user who runs the task, and nobody is there to answer a question.
+            The examples of P(voltainer.volumes.docker_volume_x_backup#module) show how it gets there.
+          - Where nothing answers there, that is an error within a minute or so. Another host that prunes the repository
+            is waited for, for up to 35 minutes.
         type: str
         required: true
       password_file:
@@ -106,6 +110,7 @@ options:
       environment:
         description:
           - Variables for restic, such as the keys of its storage, E(AWS_ACCESS_KEY_ID) and E(AWS_SECRET_ACCESS_KEY).
+          - For a C(rest:) server with a password, they are E(RESTIC_REST_USERNAME) and E(RESTIC_REST_PASSWORD).
           - They are never put on a command line, and hidden wherever they stand in the output. So a value such as V(1),
             which is no secret, does not belong here.
         type: dict

@@ -101,6 +101,24 @@ def test_what_is_secret_goes_into_the_environment():
 
 
 @pytest.mark.parametrize(
+    ("location", "address"),
+    [
+        ("rest:http://nas:8000/a", "rest:http://joe:p%40%2F%20w@nas:8000/a"),
+        ("rest:https://nas/a@b", "rest:https://joe:p%40%2F%20w@nas/a@b"),
+        ("rest:https://jim@nas/a", "rest:https://jim@nas/a"),
+        ("s3:https://nas/a", "s3:https://nas/a"),
+    ],
+)
+def test_the_password_of_a_rest_server_is_given_to_all_versions(location, address):
+    given = {"RESTIC_REST_USERNAME": "joe", "RESTIC_REST_PASSWORD": "p@/ w"}
+    repository = Repository(location, "/root/pw", environment=given)
+    assert _restic.environment(repository, {})["RESTIC_REPOSITORY"] == address
+    error = _restic.failure("Cannot look", repository, 1, "", f"Fatal: {address}: p@/ w")
+    assert "p%40" not in str(error)
+    assert "p@" not in str(error)
+
+
+@pytest.mark.parametrize(
     ("output", "version"),
     [
         ("restic 0.14.0 compiled with go1.19.8 on linux/amd64", OLD),
@@ -313,6 +331,11 @@ DAMAGED = (
             "restic unlock",
         ),
         (
+            (1, "Fatal: config or key 31673f543c157be097cf022c4fde1db0 is damaged: ciphertext verification failed"),
+            "its config and its keys do not belong together",
+            "run_once",
+        ),
+        (
             (1, "Resolving password failed: Fatal: /root/pw does not exist"),
             "'/root/pw' cannot be read: /root/pw does not exist",
             "readable",
@@ -461,10 +484,10 @@ def test_when_trying_again_is_in_vain(errors, seconds, hopeless):
     ("errors", "words"),
     [
         (TRIED, 'cannot be reached: Stat: Get "http://nas:2/b/?location=": dial tcp 192.0.2.1:2: connect: connection'),
-        (TRIED.replace("connect: connection refused", "later"), "does not answer: Stat: Get"),
-        ("", "the repository at '/srv/restic' does not answer"),
+        (TRIED.replace("connect: connection refused", "later"), "did not answer in time: Stat: Get"),
+        ("", "the repository at '/srv/restic' did not answer in time"),
         (NO_BUCKET, NO_REPOSITORY),
-        ("Fatal: what it says when it is ended", "the repository at '/srv/restic' does not answer"),
+        ("Fatal: what it says when it is ended", "the repository at '/srv/restic' did not answer in time"),
     ],
 )
 def test_the_error_where_there_was_no_answer(errors, words):
