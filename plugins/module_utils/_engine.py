@@ -101,11 +101,15 @@ def reach(connection: Connection) -> Transport:
 
 
 class Engine:
-    """One Docker Engine and its volumes. Typed results; no state but the connection."""
+    """One Docker Engine and its volumes. Typed results; no state but the connection, and what was made over it.
+
+    `own_helpers` are the IDs of the helper containers: their label anybody's may carry.
+    """
 
     def __init__(self, transport: Transport) -> None:
         """Take a connection."""
         self._transport = transport
+        self.own_helpers: set[str] = set()
 
     @property
     def transport(self) -> Transport:

@@ -17,7 +17,7 @@ from typing import Any
 from ansible_collections.voltainer.volumes.plugins.module_utils._container_engine import ContainerEngine
 from ansible_collections.voltainer.volumes.plugins.module_utils._engine import told
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import EngineError
-from ansible_collections.voltainer.volumes.plugins.module_utils._holder import OWN_HELPERS, as_label
+from ansible_collections.voltainer.volumes.plugins.module_utils._holder import as_label
 from ansible_collections.voltainer.volumes.plugins.module_utils._transport import Attached, Request
 from ansible_collections.voltainer.volumes.plugins.module_utils._volume import HELPER
 
@@ -87,7 +87,7 @@ class HelperEngine(ContainerEngine):
         what = f"Cannot make a helper container for the data of {names}"
         request = Request("POST", "/containers/create", body=_helper(image, mounts, command, powers))
         made = str(self._ask(what, request, slow=True)["Id"])
-        OWN_HELPERS.add(made)
+        self.own_helpers.add(made)
         return made
 
     def helpers(self) -> tuple[tuple[str, str], ...]:

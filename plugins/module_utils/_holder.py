@@ -12,9 +12,6 @@ from dataclasses import asdict
 
 from ansible_collections.voltainer.volumes.plugins.module_utils._quiesce import Holder
 
-# The IDs of the helper containers that this process made; their label anybody's may carry.
-OWN_HELPERS: set[str] = set()
-
 # Of /proc/PID/stat, counted from after the name of the program, which may hold anything.
 _STATE, _STARTED = 0, 19
 _DEAD = frozenset("ZXx")

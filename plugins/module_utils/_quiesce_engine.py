@@ -13,7 +13,6 @@ from typing import Any
 
 from ansible_collections.voltainer.volumes.plugins.module_utils._engine import path_of, told
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import EngineError
-from ansible_collections.voltainer.volumes.plugins.module_utils._holder import OWN_HELPERS
 from ansible_collections.voltainer.volumes.plugins.module_utils._quiesce import Container, RestContainer
 from ansible_collections.voltainer.volumes.plugins.module_utils._swarm import Service, Task
 from ansible_collections.voltainer.volumes.plugins.module_utils._swarm_engine import (
@@ -42,7 +41,7 @@ class QuiesceEngine(SwarmEngine):
             if exc.status == HTTPStatus.NOT_FOUND:
                 return None
             raise
-        return Container.from_inspect(raw, own=raw["Id"] in OWN_HELPERS)
+        return Container.from_inspect(raw, own=raw["Id"] in self.own_helpers)
 
     def pause_container(self, container: Container | RestContainer) -> bool:
         """Freeze the container; return whether it was still there."""

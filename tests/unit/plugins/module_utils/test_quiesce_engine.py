@@ -9,9 +9,9 @@ import json
 
 import pytest
 from ansible_collections.voltainer.volumes.plugins.module_utils import _engine
+from ansible_collections.voltainer.volumes.plugins.module_utils._data_engine import DataEngine
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import EngineError
-from ansible_collections.voltainer.volumes.plugins.module_utils._helper_engine import HelperEngine
-from ansible_collections.voltainer.volumes.plugins.module_utils._holder import OWN_HELPERS, as_label
+from ansible_collections.voltainer.volumes.plugins.module_utils._holder import as_label
 from ansible_collections.voltainer.volumes.plugins.module_utils._quiesce import RestContainer
 from ansible_collections.voltainer.volumes.plugins.module_utils._quiesce_engine import QuiesceEngine
 from ansible_collections.voltainer.volumes.plugins.module_utils._swarm_engine import OutOfSequenceError
@@ -81,10 +81,10 @@ def test_a_helper_is_one_that_this_process_made_and_not_one_that_says_so(made):
     labels = {"voltainer.volumes.helper": as_label()}
     raw = {"Name": "/db", "State": {"Status": "running"}, "Config": {"Labels": labels}}
     answers = {f"GET /containers/{name}/json": (200, {**raw, "Id": name}) for name in ("c1", "c2")}
-    engine, _server = made({**answers, "POST /containers/create": (201, {"Id": "c1"})})
-    HelperEngine(engine.transport).create_helper("sha256:4a", (), ["/usr/bin/cat"], powers=False)
+    found, _server = made({**answers, "POST /containers/create": (201, {"Id": "c1"})})
+    engine = DataEngine(found.transport)
+    engine.create_helper("sha256:4a", (), ["/usr/bin/cat"], powers=False)
     assert [(one.helper, one.works) for one in map(engine.container, ("c1", "c2"))] == [(True, False), (False, True)]
-    OWN_HELPERS.discard("c1")
 
 
 def test_a_service_its_change_and_its_tasks(made):
