@@ -10,7 +10,8 @@ a target whose own name that driver does not take, `name_beside` tells.) So:
 
     neither              nothing is under way
     fill                 the target is not complete (direct), or as it was before (staged): undo
-    fill and filled      the new content is complete, and its place may be any of the two: finish
+    fill and filled      the new content is complete, and its place may be any of the two: finish; but where the target
+                         has content of its own that is still whole, undo, since that may have changed meanwhile
     filled               all is in place: only this one is left to be removed
 """
 

@@ -138,27 +138,27 @@ def look_for_fill(engine: HelperEngine, target: str) -> Unfinished | None:
     return unfinished_fill(target, engine.volumes(LOCAL, label=FILL, seconds=engine.timeout).volumes)
 
 
-def settle_fill(engine: HelperEngine, target: str, *, confirmed: bool = False) -> None:
+def settle_fill(engine: HelperEngine, target: str, *, confirmed: bool = False) -> str:
     """Bring the interrupted fill of the volume to an end: undo it, or finish it. Raises VolumesError.
+
+    Return what was done, as a sentence; "" where there was nothing to do.
 
     What is protected is neither removed nor loses what it holds, unless that is `confirmed`: the task that began the
     fill may have been, but all that tells of it is a label.
     """
     found = look_for_fill(engine, target)
-    if found is None:
-        return
-    holder = found.staging or found.mark
-    if holder is None:
-        return
+    holder = (found.staging or found.mark) if found else None
+    if found is None or holder is None:
+        return ""
     with _held(engine, holder, found.fill):
         # Another run may have done it before this one had the hold.
         found = look_for_fill(engine, target)
         if found is None:
-            return
-        if found.mark:
-            _finish(engine, found, confirmed=confirmed)
-        else:
+            return ""
+        finished = bool(found.mark) and _finished(engine, found)
+        if not finished:
             _undo(engine, found.fill, own=False, confirmed=confirmed)
+    return f"The {words_of(found.fill)} that was interrupted is {'finished' if finished else 'undone'} now"
 
 
 def _held(engine: HelperEngine, volume: Volume, fill: Fill) -> AbstractContextManager[None]:
@@ -170,6 +170,8 @@ def _held(engine: HelperEngine, volume: Volume, fill: Fill) -> AbstractContextMa
 
 # What is in a target: "emptied" was what the guard proved to be the fill's own; "" is what is complete, or another's.
 Left = Literal["emptied", "nothing", ""]
+# How far the complete new content is in a target: all of it, a part, or nothing.
+Far = Literal["done", "begun", "not"]
 # While these are done, the helper container stays.
 _WITH_HELPER = frozenset({"fill", "verify", "quiesce", "resume"})
 
@@ -300,8 +302,8 @@ class _Run:
             self._check_fits()
         staging, target = _there(engine, fill.staging), _there(engine, fill.target)
         exchanged = fill.way == "exchange"
-        new = _folders.inode(staging.mountpoint) or 0
-        old = (_folders.inode(target.mountpoint) or 0) if exchanged else 0
+        # Without root, the folders are out of reach, and nothing but an exchange needs them.
+        new, old = ((_folders.inode(one.mountpoint) or 0) if exchanged else 0 for one in (staging, target))
         labels = fill.complete_labels(new, old)
         if engine.create_volume(fill.mark, LOCAL, {}, labels).labels != labels:
             raise RefusedError(
@@ -383,13 +385,12 @@ def _bring_back(engine: HelperEngine, fill: Fill) -> None:
     """Make the target equal to the content of before again, compared and on the disk."""
     content = content_of(engine, fill.previous)
     with reach(engine, {fill.previous: False, fill.target: True}) as at:
-        at.empty(fill.target)
+        _empty(at, fill)
         content.bring(at, fill.target)
+        # What is copied has the guard as well.
         content.check(at, fill.target)
-        # It came along.
-        if at.is_guarded(fill.target, fill.nonce):
-            at.unguard(fill.target, fill.nonce)
         at.sync(fill.target)
+        at.unguard(fill.target, fill.nonce)
     _refuse_unverified(content, fill.previous, fill.target)
 
 
@@ -407,25 +408,22 @@ def _copy_over(engine: HelperEngine, fill: Fill) -> None:
     _refuse_content(engine, fill)
     content = content_of(engine, fill.staging)
     with reach(engine, {fill.staging: True, fill.target: True}) as at:
-        at.empty(fill.target)
-        if fill.keeps_others:
-            at.guard(fill.target, fill.nonce)
+        _empty(at, fill)
         content.bring(at, fill.target)
-        content.check(at, fill.target, besides=name_of(fill.nonce) if fill.keeps_others else "")
+        content.check(at, fill.target, besides=name_of(fill.nonce))
         at.sync(fill.target)
         # From here on, who works with the target must not find it replaced once more.
         at.guard(fill.staging, fill.nonce)
         at.sync(fill.staging)
-        if fill.keeps_others:
-            at.unguard(fill.target, fill.nonce)
+        at.unguard(fill.target, fill.nonce)
 
 
-def _is_copied_over(engine: HelperEngine, fill: Fill) -> bool:
-    with reach(engine, {fill.staging: False, fill.target: True}) as at:
-        done = at.is_guarded(fill.staging, fill.nonce)
-        if done and fill.keeps_others and at.is_guarded(fill.target, fill.nonce):
-            at.unguard(fill.target, fill.nonce)
-        return done
+def _empty(at: Reach, fill: Fill) -> None:
+    """Empty the target, which has the guard from before that until it is complete again."""
+    if not at.is_guarded(fill.target, fill.nonce):
+        at.guard(fill.target, fill.nonce)
+        at.sync(fill.target)
+    at.empty(fill.target, besides=name_of(fill.nonce))
 
 
 def content_of(engine: HelperEngine, source: str) -> VolumeContent | StreamContent:
@@ -521,14 +519,22 @@ def _remove_previous(engine: HelperEngine, fill: Fill) -> None:
         remove_volume(engine, fill.previous)
 
 
-def _finish(engine: HelperEngine, found: Unfinished, *, confirmed: bool) -> None:
-    """Put the complete new content in its place, wherever it is."""
+def _finished(engine: HelperEngine, found: Unfinished) -> bool:
+    """Put the complete new content in its place, wherever it is; return False where the old one is whole there.
+
+    Users may have gone on with that since, and whoever runs a task now may want something else: it stays, and is only
+    free of the mark then. The new content can be brought again.
+    """
     fill, staging = found.fill, found.staging
     if staging is not None:
-        if engine.volume(fill.target) is None and _is_staged(engine, found):
+        target = engine.volume(fill.target)
+        if target is None and _is_staged(engine, found):
             create_volume(engine, fill.target, fill.definition)
-        if not _is_in_place(engine, found):
-            _refuse_loss(engine, fill, confirmed=confirmed)
+        far = _how_far(engine, found)
+        if far == "not" and target is not None and not fill.keeps_others:
+            _remove_mark(engine, fill.mark, fill)
+            return False
+        if far != "done":
             _swap(engine, fill)
         if fill.way == "exchange" and fill.keep:
             _keep(engine, fill)
@@ -540,29 +546,21 @@ def _finish(engine: HelperEngine, found: Unfinished, *, confirmed: bool) -> None
             f" '{fill.mark}' where they are not needed, and run the task again",
         )
     _unmark(engine, fill)
+    return True
 
 
-def _refuse_loss(engine: HelperEngine, fill: Fill, *, confirmed: bool) -> None:
-    """Raise RefusedError where the new content would take the place of another one that is to be kept, and is not."""
-    target, previous = engine.volume(fill.target), engine.volume(fill.previous)
-    if target is None or fill.keeps_others:
-        # What is in it nevertheless, the swap refuses to touch.
-        return
-    what = f"Cannot bring the interrupted {words_of(fill)} to an end"
-    give_up = f"look into '{fill.staging}', and remove '{fill.mark}' and then that one"
-    if fill.keep and fill.way == "replace" and not (previous and is_previous(previous, fill)):
-        why = f"what the volume holds was to be kept as '{fill.previous}', and there is no such volume"
-        raise RefusedError(what, why, f"Where it is needed, {give_up}: the volume stays as it is")
-    if target.protected and not fill.keep and not confirmed:
-        raise RefusedError(
-            what,
-            "the volume is protected, and what it holds would be lost",
-            f"If that is meant, set 'confirm: {fill.target}'. If not, {give_up}: the volume stays as it is",
-        )
-
-
-def _is_in_place(engine: HelperEngine, found: Unfinished) -> bool:
-    return _is_copied_over(engine, found.fill) if found.fill.way == "replace" else _is_swapped(engine, found)
+def _how_far(engine: HelperEngine, found: Unfinished) -> Far:
+    """Return how far the new content is in its place."""
+    fill = found.fill
+    if fill.way == "exchange":
+        return "done" if _is_swapped(engine, found) else "not"
+    with reach(engine, {fill.staging: False, fill.target: True}) as at:
+        begun = at.is_guarded(fill.target, fill.nonce)
+        if not at.is_guarded(fill.staging, fill.nonce):
+            return "begun" if begun else "not"
+        if begun:
+            at.unguard(fill.target, fill.nonce)
+    return "done"
 
 
 def _is_staged(engine: HelperEngine, found: Unfinished) -> bool:
@@ -629,7 +627,7 @@ def _undone(engine: HelperEngine, fill: Fill, *, touched: bool) -> str:
 def _taken_back(engine: HelperEngine, found: Unfinished, *, touched: bool) -> bool:
     """Bring back the content of before, though the new one is complete; return False where that is in its place."""
     fill = found.fill
-    if found.staging is None or (touched and _is_in_place(engine, found)):
+    if found.staging is None or (touched and _how_far(engine, found) == "done"):
         return False
     if touched and fill.way == "replace" and not fill.created:
         _refuse_users(engine, fill.target)

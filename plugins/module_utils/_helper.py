@@ -116,10 +116,13 @@ class Helper:
         """Return whether there is anything in the volume."""
         return has_data(self.open(volume))
 
-    def empty(self, volume: str) -> None:
-        """Remove all that is in the volume, and its own attributes: what comes next would inherit its ACLs."""
+    def empty(self, volume: str, *, besides: str = "") -> None:
+        """Remove all that is in the volume but the file `besides`, and the attributes of its root.
+
+        What comes next would inherit its ACLs.
+        """
         folder = self.open(volume)
-        empty(folder)
+        empty(folder, os.fsencode(besides))
         strip(folder)
 
     def keeps(self, volume: str, *, may_write: bool) -> Keeps:

@@ -148,10 +148,11 @@ class Remote:
         )
         return bool(found)
 
-    def empty(self, volume: str) -> None:
-        """Remove all that is in the volume, and its own ACLs, which what comes next would inherit."""
+    def empty(self, volume: str, *, besides: str = "") -> None:
+        """Remove all that is in the volume but the file `besides`, and the root's ACLs, which are inherited."""
         what, place = f"Cannot empty the volume '{volume}'", self.places[volume]
-        self._run(what, [_FIND, place, *_NOT_DATA, *("-exec", "rm", "-rf", "--one-file-system", "--", "{}", "+")])
+        others = [*_NOT_DATA, *(["!", "-name", besides] if besides else [])]
+        self._run(what, [_FIND, place, *others, *("-exec", "rm", "-rf", "--one-file-system", "--", "{}", "+")])
         try:
             self._run(what, ["/usr/bin/python3", "-I", "-c", _BARE, place])
         except (EngineError, ProgramError):

@@ -372,8 +372,9 @@ def strip(fd: int) -> None:
             raise VolumesError("Cannot remove the attributes of the folder", exc.strerror or str(exc)) from exc
 
 
-def empty(fd: int) -> None:
-    """Remove all that is in the folder, but neither the folder nor a `lost+found` in it, which is emptied.
+def empty(fd: int, besides: bytes = b"") -> None:
+    """Remove all that is in the folder but the file `besides`, and neither the folder nor a `lost+found` in it, which
+    is emptied.
 
     Raises RefusedError if something is mounted inside, before anything is removed, and VolumesError for what cannot be
     removed. Nothing that is mounted is gone into, bind mounts of the same file system neither.
@@ -383,12 +384,12 @@ def empty(fd: int) -> None:
     with Descent(fd) as descent:
         while True:
             name = descent.next_name()
-            if name is not None:
-                _remove(descent, name, mount)
-            elif descent.at_root:
+            if name is None and descent.at_root:
                 return
-            else:
+            if name is None:
                 _remove_left(descent)
+            elif name != besides or not descent.at_root:
+                _remove(descent, name, mount)
 
 
 def _remove(descent: Descent, name: bytes, mount: bytes) -> None:

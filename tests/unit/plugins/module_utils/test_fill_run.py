@@ -596,7 +596,7 @@ def test_a_target_whose_name_leaves_no_room_for_those_of_its_marks(tmp_path, tar
         with meanwhile(engine, verb, mock.Mock(side_effect=Killed)), contextlib.suppress(Killed):
             run[0](engine, *run[1:])
         settle_fill(engine, target)
-        assert contents(engine) == {target: OLD if verb in {"fill", "complete"} else NEW, "src": NEW}
+        assert contents(engine) == {target: OLD if verb in {"fill", "complete", "swap"} else NEW, "src": NEW}
 
 
 # Labels that somebody forged
@@ -620,32 +620,26 @@ def protect(engine, name):
     return engine.volume(name).definition
 
 
-@pytest.mark.parametrize("name", ["exchange", "replace"])
-def test_what_a_protected_volume_holds_is_not_lost_by_settling(make, name):
+@pytest.mark.parametrize("name", ["exchange", "exchange, kept", "replace", "replace, kept"])
+@pytest.mark.parametrize("protected", [True, False])
+def test_what_a_volume_holds_is_not_lost_by_settling_what_nobody_began(make, name, protected):
     engine = make(name)
-    fill = replace(FILLS[name][0], definition=protect(engine, "data"))
-    there = forged(engine, fill, complete=True)
-    with pytest.raises(RefusedError, match=r"is protected, and what it holds would be lost.*'confirm: data'"):
-        settle_fill(engine, "data")
-    assert contents(engine) == there
-    settle_fill(engine, "data", confirmed=True)
-    assert contents(engine) == {"data": {"forged": "forged"}, "src": NEW}
-
-
-def test_what_a_protected_volume_holds_may_be_exchanged_where_it_is_kept(make):
-    engine = make("exchange, kept")
-    fill = replace(FILLS["exchange, kept"][0], definition=protect(engine, "data"))
-    forged(engine, fill, complete=True)
+    definition = protect(engine, "data") if protected else engine.volume("data").definition
+    forged(engine, replace(FILLS[name][0], definition=definition), complete=True)
     settle_fill(engine, "data")
-    assert contents(engine) == {"data": {"forged": "forged"}, "data.before": OLD, "src": NEW}
+    assert contents(engine) == {"data": OLD, "src": NEW}
 
 
-def test_what_was_to_be_kept_and_is_not_is_not_copied_over(make):
-    engine = make("replace, kept")
-    there = forged(engine, FILLS["replace, kept"][0], complete=True)
-    with pytest.raises(RefusedError, match=r"was to be kept as 'data\.before', and there is no such volume"):
-        settle_fill(engine, "data")
-    assert contents(engine) == there
+@pytest.mark.parametrize("name", ["exchange", "exchange, kept", "replace", "replace, kept"])
+def test_what_users_wrote_after_a_kill_stays_where_the_swap_had_not_begun(make, name):
+    engine = make(name)
+    with meanwhile(engine, "swap", mock.Mock(side_effect=Killed)), pytest.raises(Killed):
+        carry_out(engine, name)
+    write(engine.place("data"), {"precious": "precious"})
+    said = settle_fill(engine, "data")
+    assert said == "The copy of the volume 'src' into the volume 'data' that was interrupted is undone now"
+    assert contents(engine) == {"data": {**OLD, "precious": "precious"}, "src": NEW}
+    assert settle_fill(engine, "data") == ""
 
 
 @pytest.mark.parametrize("way", ["direct", "exchange", "replace"])
