@@ -131,9 +131,13 @@ class HelperEngine(ContainerEngine):
         """Return the input of a container, and where asked for its output and errors, too."""
         what = f"Cannot attach to the container '{container[:12]}'"
         query = {"stream": 1, "stdin": 1, **({"stdout": 1, "stderr": 1} if output else {})}
-        seconds = self._patience(slow=True)
-        with told(what, seconds):
-            return self._transport.attach(container, query, seconds)
+        with told(what, self.silence):
+            return self._transport.attach(container, query, self.silence)
+
+    @property
+    def silence(self) -> float:
+        """After how many seconds without a word of an attached container somebody looks whether it still runs."""
+        return self._patience(slow=True)
 
 
 def _helper(image: str, mounts: tuple[HelperMount, ...], command: list[str], powers: bool) -> dict[str, Any]:

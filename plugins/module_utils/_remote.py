@@ -10,7 +10,7 @@ does, and the engine removes it then.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
@@ -22,7 +22,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._helper import T
 from ansible_collections.voltainer.volumes.plugins.module_utils._helper_engine import HelperEngine, HelperMount
 from ansible_collections.voltainer.volumes.plugins.module_utils._program import ProgramError
 from ansible_collections.voltainer.volumes.plugins.module_utils._tar import PACK_OPTIONS, UNPACK_OPTIONS
-from ansible_collections.voltainer.volumes.plugins.module_utils._transport import Attached
+from ansible_collections.voltainer.volumes.plugins.module_utils._transport import Attached, SilenceError
 
 # The engine's frame around each piece of output: which stream, three bytes of nothing, and how many bytes follow.
 _HEADER = 8
@@ -44,11 +44,12 @@ _NOT_DATA = ("-mindepth", "1", "-maxdepth", "1", "!", "-name", "lost+found")
 class Output:
     """What a program in a container writes: `read` returns its standard output, `said` is what it says on the other."""
 
-    def __init__(self, attached: Attached, what: str, seconds: float) -> None:
+    def __init__(self, attached: Attached, what: str, seconds: float, runs: Callable[[], bool]) -> None:
         """Take what `attach` returned."""
         self._attached = attached
         self._what = what
         self._seconds = seconds
+        self._runs = runs
         self._left = 0
         self._kind = _STDOUT
         self._errors = bytearray()
@@ -86,8 +87,7 @@ class Output:
     def _header(self) -> bytes:
         header = b""
         while len(header) < _HEADER:
-            with told(self._what, self._seconds):
-                piece = self._attached.read(_HEADER - len(header))
+            piece = self._received(_HEADER - len(header))
             if not piece and not header:
                 return b""
             if not piece:
@@ -96,11 +96,26 @@ class Output:
         return header
 
     def _some(self, size: int) -> bytes:
-        with told(self._what, self._seconds):
-            piece = self._attached.read(size)
+        piece = self._received(size)
         if not piece:
             raise VolumesError(self._what, "the engine's output broke off", "Look at the engine's log")
         return piece
+
+    def _received(self, size: int) -> bytes:
+        with told(self._what, self._seconds):
+            piece = self._heard(size)
+            while piece is None:
+                piece = self._heard(size)
+        return piece
+
+    def _heard(self, size: int) -> bytes | None:
+        """Return what came, None where the program has nothing to say for long, as on a slow disk, and still runs."""
+        try:
+            return self._attached.read(size)
+        except SilenceError:
+            if not self._runs():
+                raise
+        return None
 
 
 class Input:
@@ -230,7 +245,8 @@ class Remote:
             waiting.start()
             waiting.wait_for_engine()
             engine.start_helper(container)
-            output, into = Output(attached, what, engine.timeout), Input(attached, what, engine.timeout)
+            output = Output(attached, what, engine.silence, lambda: _runs(engine, container))
+            into = Input(attached, what, engine.silence)
             broken: VolumesError | None = None
             try:
                 yield output, into
@@ -248,6 +264,11 @@ class Remote:
                 raise ProgramError(what, f"{name} failed: {said}", code=code) from broken
             if broken:
                 raise broken
+
+
+def _runs(engine: HelperEngine, container: str) -> bool:
+    found = engine.inspect_helper(container)
+    return bool(found and found["State"]["Running"])
 
 
 class _Waiting(threading.Thread):

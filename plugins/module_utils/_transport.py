@@ -204,13 +204,13 @@ class _AttachedSocket:
 
     def __init__(self, sock: socket.socket, response: http.client.HTTPResponse) -> None:
         self._socket = sock
-        # Its reader may have read more than the answer already, and closes with it.
         self._response = response
 
     def read(self, size: int) -> bytes:
+        # Not by the response, which reads no more after a silence. It has read nothing ahead: the container was not
+        # started yet when it came.
         with _translating():
-            piece: bytes = self._response.fp.read1(size)
-            return piece
+            return self._socket.recv(size)
 
     def write(self, data: bytes) -> None:
         with _translating():

@@ -144,6 +144,7 @@ class FakeEngine:
         self.legacy = ["local"]
         self.files = []
         self.timeout = 60
+        self.silence = 180
         self.started = {}
         self.images = {}
         self.data = {}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import random
 import threading
+from unittest import mock
 
 import pytest
 from ansible_collections.voltainer.volumes.plugins.module_utils import _remote
@@ -56,8 +57,8 @@ class Raw:
         self.closed.set()
 
 
-def read(raw, size=1 << 20):
-    output = Output(raw, "Cannot pack the volume 'a'", 5)
+def read(raw, size=1 << 20, runs=()):
+    output = Output(raw, "Cannot pack the volume 'a'", 5, iter([*runs, False]).__next__)
     return b"".join(iter(lambda: output.read(size), b"")), output.said
 
 
@@ -99,6 +100,19 @@ def test_a_connection_that_breaks_is_the_engine_s_fault(error):
         read(Raw(frame(1, b"some"), error))
     with pytest.raises((EngineUnreachableError, EngineError), match="Cannot unpack"):
         Input(Raw(error=error), "Cannot unpack", 5).write(b"x")
+
+
+def test_a_program_may_be_silent_as_long_as_it_runs():
+    raw = Raw(frame(1, b"some"))
+    heard, silences = raw.read, iter([False, False, True, True])
+
+    def silent(size):
+        if next(silences, False):
+            raise SilenceError
+        return heard(size)
+
+    with mock.patch.object(raw, "read", silent):
+        assert read(raw, runs=[True, True]) == (b"some", "")
 
 
 def test_input_is_handed_on():
