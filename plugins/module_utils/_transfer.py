@@ -26,17 +26,19 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._tree import (
     Measured,
     changed_since,
     compare,
+    differences,
     measure,
     remove_sockets,
     strip,
 )
+from ansible_collections.voltainer.volumes.plugins.module_utils._volume_facts import some
 
 # How many names of entries a result or an error holds.
 _NAMES = 20
 # Bytes of a path in a volume: programs have 4,095 for a path, with that of the volume before.
 _LONGEST_PATH = 4000
-# After how many differences it is not worth it to look for more.
-_DIFFERENCES = 1000
+# After how many entries that are wrong it is not worth it to look for more.
+_DIFFERENCES = 100
 # The kernel's clock for files lags behind by a tick.
 _TICK_NS = 20_000_000
 RSYNC = "/usr/bin/rsync"
@@ -120,18 +122,29 @@ class Transfer:
         began = time.monotonic()
         keeps = at.keeps(target, may_write=True)
         self.progress.phase(self.source, "verify", self.report.bytes or None)
-        differing = compare(here, there, keeps, on_bytes=self.progress.advance, limit=_DIFFERENCES)
-        differing = [one for one in differing if one.path != os.fsencode(besides)]
-        # Those who were at rest are at work again, and others may always have been.
-        changed = [one for one in differing if _is_newer(here, one.path, self.began_ns)]
-        self.report.unverified = [shown(one.path) for one in changed][:_NAMES]
-        wrong = [one for one in differing if one not in changed]
+        left_out, changed, wrong = os.fsencode(besides), 0, []
+        for one in differences(here, there, keeps, on_bytes=self.progress.advance):
+            if one.path == left_out:
+                continue
+            # Those who were at rest are at work again, and others may always have been.
+            if _is_newer(here, one.path, self.began_ns):
+                changed += 1
+                self.report.unverified += [shown(one.path)] if changed <= _NAMES else []
+                continue
+            wrong.append(one)
+            if len(wrong) == _DIFFERENCES:
+                break
         self.report.verify_seconds = time.monotonic() - began
+        if changed:
+            self.report.warnings.append(
+                f"{changed} entries of the volume '{self.source}' changed after they were copied, and could not be"
+                f" compared: {some(self.report.unverified)}"
+            )
         if wrong:
             first = "; ".join(f"'{shown(one.path)}': {one.what}" for one in wrong[:3])
             raise VolumesError(
                 f"The copy of the volume '{self.source}' in '{target}' is not equal to it",
-                f"{len(wrong)} or more entries differ: {first}",
+                f"{len(wrong)}{' or more' if len(wrong) == _DIFFERENCES else ''} entries differ: {first}",
                 "Look whether somebody else writes to the copy, and at the disks",
             )
 
@@ -209,13 +222,13 @@ def rsync_argv(source: str, target: str, keeps: Keeps, *, xattrs: bool | None, c
 
 
 def _is_newer(folder: int, path: bytes, since_ns: int) -> bool:
-    """Whether the entry was changed, or another one of its name was made or removed, since then."""
+    """Whether the entry was changed, or made under this name, or is gone, since then."""
     root = b"/proc/self/fd/%d/" % folder
     for one in (path, os.path.dirname(path)):
+        # Of one that is there, its own time tells all: a new name is a change. A folder's tells of any name in it.
         with contextlib.suppress(OSError):
-            if os.stat(root + one, follow_symlinks=False).st_ctime_ns >= since_ns:
-                return True
-    return False
+            return os.stat(root + one, follow_symlinks=False).st_ctime_ns >= since_ns
+    return True
 
 
 def only_vanished(said: str) -> bool:

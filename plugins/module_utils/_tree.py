@@ -206,8 +206,14 @@ def compare(  # noqa: PLR0913 - options by name
     tell; `on_bytes` is called with the bytes that were compared, holes that both have not among them. Raises
     VolumesError for what cannot be read.
     """
-    found = _find((_Side(fd_a, keeps), _Side(fd_b, keeps)), on_bytes)
-    return list(itertools.islice(found, 1 if fast else limit))
+    return list(itertools.islice(differences(fd_a, fd_b, keeps, on_bytes=on_bytes), 1 if fast else limit))
+
+
+def differences(
+    fd_a: int, fd_b: int, keeps: Keeps, *, on_bytes: Callable[[int], None] | None = None
+) -> Iterator[Difference]:
+    """Yield all that `compare` would return without a limit."""
+    yield from _find((_Side(fd_a, keeps), _Side(fd_b, keeps)), on_bytes)
 
 
 class _Side:

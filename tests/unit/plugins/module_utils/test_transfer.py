@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -188,12 +189,33 @@ def test_what_changes_meanwhile_is_told_and_no_error(source, target, hot):
         report = copied(source, target, Transfer("a", hot=hot))
     assert report.changed == ["sub/other"]
     assert report.unverified == ["sub/other"]
+    assert report.warnings == [
+        "1 entries of the volume 'a' changed after they were copied, and could not be compared: sub/other"
+    ]
+
+
+def test_what_changes_meanwhile_hides_nothing_that_is_wrong(source, target):
+    (source / "cache").mkdir()
+    for number in range(1200):
+        (source / "cache" / str(number)).touch()
+    (source / "precious").mkdir()
+    time.sleep(0.05)  # the kernel's clock for files is coarse
+
+    def change():
+        shutil.rmtree(source / "cache")
+        (target / "precious").rmdir()
+
+    with (
+        changing(change),
+        pytest.raises(VolumesError, match=r": 1 entries differ: 'precious': is missing"),
+    ):
+        copied(source, target)
 
 
 def test_a_copy_that_is_written_to_by_others_is_an_error(source, target):
     with (
         changing(lambda: (target / "file").write_text("theirs!")),
-        pytest.raises(VolumesError, match=r"of the volume 'a' in 'b' is not equal.*1 or more entries differ: 'file': "),
+        pytest.raises(VolumesError, match=r"of the volume 'a' in 'b' is not equal.*1 entries differ: 'file': "),
     ):
         copied(source, target)
 
