@@ -22,7 +22,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._reference impor
 from ansible_collections.voltainer.volumes.plugins.module_utils._restic import Snapshot
 from ansible_collections.voltainer.volumes.plugins.module_utils._restore_wanted import LATEST, RestoreWanted
 from ansible_collections.voltainer.volumes.plugins.module_utils._size import size_words
-from ansible_collections.voltainer.volumes.plugins.module_utils._usage import Users
+from ansible_collections.voltainer.volumes.plugins.module_utils._usage import WHEN_TASKS_END, Users
 from ansible_collections.voltainer.volumes.plugins.module_utils._volume import (
     FILL_OLD_SUFFIX,
     LOCAL,
@@ -243,10 +243,11 @@ def _check_users(wanted: RestoreWanted, found: RestoreFound) -> None:
     awake = Users(tuple(use for use in mounted if not {use.container_id, use.service_id} & found.resting))
     what = f"Cannot restore the volume '{wanted.name}'"
     if awake:
+        stop = "Stop these, or have it done with 'quiesce: stop' (and 'services: scale' for services)"
         raise RefusedError(
             what,
             f"it is mounted by {awake}, which would go on with the previous content",
-            "Stop these, or have it done with 'quiesce: stop' (and 'services: scale' for services)",
+            WHEN_TASKS_END if awake.are_tasks else stop,
             users=awake.as_result(),
         )
     paused = Users(tuple(use for use in mounted if use.container_id in found.resting))

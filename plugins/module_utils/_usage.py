@@ -11,11 +11,17 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible_collections.voltainer.volumes.plugins.module_utils._reference import driver_key
+from ansible_collections.voltainer.volumes.plugins.module_utils._volume import HELPER
 
 # The engine puts it on the containers of a service's tasks.
 _SERVICE_LABEL = "com.docker.swarm.service.id"
 # States in which a container holds its mounts; in the others it only holds the engine's reference to the volume.
 _MOUNTED = frozenset({"running", "paused", "restarting", "removing"})
+# The way out where only other tasks of this collection use a volume.
+WHEN_TASKS_END = (
+    "Run the task again when the other one has ended, with which the container goes. Where there is none, remove the"
+    " container"
+)
 # What a service may put into the name of a volume, such as {{.Task.Slot}}: each task, or node, then has one of its own.
 _PLACEHOLDER = re.compile(r"{{.*?}}")
 
@@ -32,6 +38,8 @@ class Use:
     path: str
     read_only: bool
     service_id: str = ""
+    # Whether it says that it is one through which a task of this collection works.
+    helper: bool = False
 
     @property
     def mounted(self) -> bool:
@@ -51,7 +59,8 @@ class Use:
 
     def __str__(self) -> str:
         """Return the words for an error: name, state, and what the container may do."""
-        return f"{self.container} ({self.state}, {'read-only' if self.read_only else 'read-write'} at {self.path})"
+        may = f"{self.state}, {'read-only' if self.read_only else 'read-write'} at {self.path}"
+        return f"{self.container} ({may}{', for another task of this collection' if self.helper else ''})"
 
 
 @dataclass(frozen=True)
@@ -135,6 +144,11 @@ class Users:
         return found
 
     @property
+    def are_tasks(self) -> bool:
+        """Whether all of them only work for tasks of this collection, which end by themselves."""
+        return bool(self.containers) and not self.services and all(use.helper for use in self.containers)
+
+    @property
     def writers(self) -> int:
         """How many may write at once: containers that have a volume mounted now, and all tasks of the services.
 
@@ -189,7 +203,7 @@ def listed(found: Iterable[Use]) -> str:
 
 
 def _use(container: Mapping[str, Any], mount: Mapping[str, Any]) -> Use:
-    names = container.get("Names") or [container["Id"][:12]]
+    names, labels = container.get("Names") or [container["Id"][:12]], container.get("Labels") or {}
     return Use(
         container=names[0].lstrip("/"),
         container_id=container["Id"],
@@ -198,7 +212,8 @@ def _use(container: Mapping[str, Any], mount: Mapping[str, Any]) -> Use:
         driver=mount.get("Driver", ""),
         path=mount.get("Destination", ""),
         read_only=not mount.get("RW", True),
-        service_id=(container.get("Labels") or {}).get(_SERVICE_LABEL, ""),
+        service_id=labels.get(_SERVICE_LABEL, ""),
+        helper=HELPER in labels,
     )
 
 

@@ -13,7 +13,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._errors import R
 from ansible_collections.voltainer.volumes.plugins.module_utils._plan import ABSENT, Plan, Step
 from ansible_collections.voltainer.volumes.plugins.module_utils._reference import driver_key
 from ansible_collections.voltainer.volumes.plugins.module_utils._secrets import mask_value, secret_keys
-from ansible_collections.voltainer.volumes.plugins.module_utils._usage import Users
+from ansible_collections.voltainer.volumes.plugins.module_utils._usage import WHEN_TASKS_END, Users
 from ansible_collections.voltainer.volumes.plugins.module_utils._volume import (
     LOCAL,
     PROTECTED,
@@ -162,7 +162,9 @@ def in_use(action: str, name: str, users: Users, *, waits: bool = True) -> Refus
     `waits` says that the module has the option 'wait'.
     """
     way_out = "Remove these containers first (a stopped container still holds its volumes)"
-    if users.services:
+    if users.are_tasks:
+        way_out = WHEN_TASKS_END
+    elif users.services:
         way_out = (
             "Remove these containers and services first, or let the services go without the volume"
             if users.containers

@@ -289,6 +289,14 @@ def test_a_used_volume_is_refused_and_its_users_are_named(want, state):
     assert [user.get("container") for user in caught.value.details["users"]][:1] == ["db"]
 
 
+def test_what_another_task_works_with_is_to_be_waited_for():
+    helper = {**container("wonderful_williams", "pgdata"), "Labels": {"voltainer.volumes.helper": "1"}}
+    with pytest.raises(RefusedError, match=r", for another task of this collection\)\. Run the task again when"):
+        verbs({"state": "absent"}, {}, users=Users(uses([helper])))
+    with pytest.raises(RefusedError, match=r"Remove these containers first"):
+        verbs({"state": "absent"}, {}, users=Users(uses([helper, container("db", "pgdata")])))
+
+
 @pytest.mark.parametrize(
     ("want", "services", "refused"),
     [
