@@ -418,9 +418,15 @@ def relabel_array(name: str) -> Case:
 
 
 def backup(name: str) -> Case:
-    """Back up a volume that changed, and let the backup of before go."""
-    options = {"name": name, "path": str(ARCHIVES / name), "unless_changed": True, "keep": {"last": 1}}
-    return Case("backup", name, "backup", options, exists=True)
+    """Back up a volume that changed while those who use it are paused, and let the backup of before go."""
+    options = {
+        "name": name,
+        "path": str(ARCHIVES / name),
+        "unless_changed": True,
+        "keep": {"last": 1},
+        "quiesce": "pause",
+    }
+    return Case("backup", name, "backup", options, exists=True, users=True)
 
 
 def restore_new(name: str) -> Case:
