@@ -20,7 +20,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._copy_plan impor
 from ansible_collections.voltainer.volumes.plugins.module_utils._copy_wanted import CopyWanted
 from ansible_collections.voltainer.volumes.plugins.module_utils._data_engine import DataEngine, elsewhere
 from ansible_collections.voltainer.volumes.plugins.module_utils._entry import shown
-from ansible_collections.voltainer.volumes.plugins.module_utils._errors import RefusedError
+from ansible_collections.voltainer.volumes.plugins.module_utils._errors import RefusedError, after
 from ansible_collections.voltainer.volumes.plugins.module_utils._fill import Unfinished
 from ansible_collections.voltainer.volumes.plugins.module_utils._fill_run import (
     AtRest,
@@ -47,10 +47,11 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._volume import V
 def copy_volume(engine: DataEngine, wanted: CopyWanted, check_mode: bool) -> Outcome:
     """Copy the volume, or in check mode only tell what would be done."""
     source = elsewhere(engine, wanted.source_host) if wanted.source_host else engine
-    resumed = Resumed() if check_mode else resume_interrupted(source, wanted.source)
-    settled = _settle(engine, wanted, check_mode=check_mode)
-    found = _observe(engine, source, wanted, settled, check_mode=check_mode)
-    plan = with_resumed(plan_copy(wanted, found), resumed)
+    resumed = resume_interrupted(source, wanted.source, check_mode=check_mode)
+    settled, words = _settle(engine, wanted, check_mode=check_mode)
+    with after(words):
+        found = _observe(engine, source, wanted, settled, check_mode=check_mode)
+        plan = with_resumed(plan_copy(wanted, found), resumed)
     if check_mode or "mark" not in plan.verbs:
         return _outcome(engine, wanted, plan, Report())
     with Progress.from_environment() as progress:
@@ -78,12 +79,15 @@ def with_resumed(plan: Plan, resumed: Resumed) -> Plan:
     return replace(plan, steps=(*steps, *plan.steps), warnings=(*plan.warnings, *resumed.warnings))
 
 
-def _settle(engine: DataEngine, wanted: CopyWanted, *, check_mode: bool) -> Unfinished | None:
-    """Bring an interrupted fill of the target to an end, in check mode only look for it; return what it was."""
+def _settle(engine: DataEngine, wanted: CopyWanted, *, check_mode: bool) -> tuple[Unfinished | None, str]:
+    """Bring an interrupted fill of the target to an end, in check mode only look for it.
+
+    Return what it was, and what became of it, as a sentence.
+    """
     unfinished = look_for_fill(engine, wanted.target.name)
-    if unfinished and not check_mode:
-        settle_fill(engine, wanted.target.name, confirmed=wanted.target.confirmed)
-    return unfinished
+    if unfinished is None or check_mode:
+        return unfinished, ""
+    return unfinished, settle_fill(engine, wanted.target.name, confirmed=wanted.target.confirmed)
 
 
 def _observe(

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 _PLACE = re.compile(r"\w\[[0-9]+\]\Z")
@@ -97,6 +98,16 @@ def together(outcome: str, errors: Sequence[VolumesError]) -> VolumesError:
         outcome,
         **{**details, "errors": list(different)},
     )
+
+
+@contextmanager
+def after(words: str) -> Iterator[None]:
+    """Have an error also tell what was done before, as a sentence: it stays done. "" is nothing."""
+    try:
+        yield
+    except VolumesError as exc:
+        exc.way_out = " ".join(filter(None, [sentence(exc.way_out), words]))
+        raise
 
 
 def sentence(text: str) -> str:

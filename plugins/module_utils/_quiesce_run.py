@@ -134,13 +134,8 @@ def quiesced(engine: QuiesceEngine, rest: Rest, *, timeout: int) -> Iterator[Res
         signals.check()
 
 
-def interrupted(engine: QuiesceEngine) -> tuple[Rest, ...]:
-    """Return whom other runs have at rest: such that go on, and such that were ended midway. Changes nothing."""
-    return tuple(rest for rest, _volume in records(engine)[0])
-
-
-def resume_interrupted(engine: QuiesceEngine, volume: str | None) -> Resumed:
-    """Bring back whom runs left at rest that were ended midway, whatever volume these were about.
+def resume_interrupted(engine: QuiesceEngine, volume: str | None, *, check_mode: bool = False) -> Resumed:
+    """Bring back whom runs left at rest that were ended midway, whatever volume these were about, or only tell it.
 
     Raises RefusedError where one that concerns `volume` goes on, or may, and VolumesError where it cannot be ended. For
     other volumes, and for all where `volume` is None, the first is let alone, and the second is a warning.
@@ -155,7 +150,7 @@ def resume_interrupted(engine: QuiesceEngine, volume: str | None) -> Resumed:
     for rest, state in found:
         concerns = volume is not None and (volume in rest.volumes or bool(used & rest.ids))
         try:
-            _resume(engine, rest, state, resumed)
+            _resume(engine, rest, state, resumed, check_mode=check_mode)
         except RefusedError:
             if concerns:
                 raise
@@ -166,15 +161,16 @@ def resume_interrupted(engine: QuiesceEngine, volume: str | None) -> Resumed:
     return resumed
 
 
-def _resume(engine: QuiesceEngine, rest: Rest, state: Volume, resumed: Resumed) -> None:
+def _resume(engine: QuiesceEngine, rest: Rest, state: Volume, resumed: Resumed, *, check_mode: bool) -> None:
     with taken_over(engine, rest, state):
         # Another run may have done it before this one had the hold.
         if not is_current(engine, rest):
             return
-        since = str(state.raw.get("CreatedAt") or "")
-        going = Going(set(rest.ids), stopping(engine, rest, since), rest.timeout + STOP_SLACK_SECONDS)
-        resumed.warnings += bring_back(engine, rest, going)
-        engine.remove_volume(rest.volume)
+        if not check_mode:
+            since = str(state.raw.get("CreatedAt") or "")
+            going = Going(set(rest.ids), stopping(engine, rest, since), rest.timeout + STOP_SLACK_SECONDS)
+            resumed.warnings += bring_back(engine, rest, going)
+            engine.remove_volume(rest.volume)
         resumed.actions.append(interrupted_step(rest).words)
 
 

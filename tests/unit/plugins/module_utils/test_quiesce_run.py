@@ -25,8 +25,8 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._errors import (
     VolumesError,
 )
 from ansible_collections.voltainer.volumes.plugins.module_utils._quiesce import Rest, parse_quiesce
+from ansible_collections.voltainer.volumes.plugins.module_utils._quiesce_record import records
 from ansible_collections.voltainer.volumes.plugins.module_utils._quiesce_run import (
-    interrupted,
     look_for_rest,
     quiesced,
     resume_interrupted,
@@ -48,6 +48,11 @@ CHANGING = {
     "start_container",
     "update_service",
 }
+
+
+def interrupted(engine):
+    """Return whom other runs have at rest."""
+    return [rest for rest, _volume in records(engine)[0]]
 
 
 class Killed(BaseException):
@@ -607,7 +612,10 @@ def test_what_a_killed_run_left_is_seen_without_a_change(make):
     engine = make(container("db"))
     left_by_a_killed_run(engine)
     assert [rest.words for rest in interrupted(engine)] == ["the container 'db'"]
+    told = resume_interrupted(engine, "pgdata", check_mode=True)
     assert engine.calls == []
+    assert told.actions == resume_interrupted(engine, "pgdata").actions != []
+    assert resume_interrupted(engine, "pgdata", check_mode=True).actions == []
 
 
 @pytest.mark.parametrize("about", ["pgdata", "wal", "other", None])
