@@ -47,9 +47,8 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._tar import (
 _PIECE = 1 << 20
 # tar ends with it where a file changed while it was read.
 _CHANGED = 1
-# How many dangerous or top-level entries are remembered.
+# How many dangerous entries are remembered.
 _SOME = 20
-_TOPS = 1000
 # Seconds that a program has to end that reads what another one wrote to its end.
 _SOON = 2
 # The home folder is where gpg has its keyring.
@@ -98,7 +97,6 @@ class Checked:
     digest: TreeDigest = field(default_factory=lambda: TreeDigest(Keeps()))
     dangers: list[str] = field(default_factory=list)
     devices: list[str] = field(default_factory=list)
-    names: list[bytes] = field(default_factory=list)
 
 
 def pack(at: Reach, volume: str, out: int, packing: Packing, progress: Progress) -> Packed:
@@ -133,12 +131,18 @@ def check_recipients(volume: str, packing: Packing) -> None:
             program.stop()
 
 
-def read_back(
-    archive: int, kind: ArchiveKind, progress: Progress, *, identity_file: str | None = None, packed: bool = True
+def read_back(  # noqa: PLR0913 - an archive, how that is read, and who else looks at it
+    archive: int,
+    kind: ArchiveKind,
+    progress: Progress,
+    *,
+    identity_file: str | None = None,
+    packed: bool = True,
+    on_entry: Callable[[Entry], None] | None = None,
 ) -> Checked:
     """Read all of an archive, from its first byte on; where it is not `packed`, only its bytes, which are encrypted.
 
-    Raises DamagedArchiveError, ProgramError and VolumesError.
+    `on_entry` is called with each entry. Raises DamagedArchiveError, ProgramError and VolumesError.
     """
     checked = Checked()
     hashing = _Hashing(archive)
@@ -146,7 +150,7 @@ def read_back(
     try:
         if packed:
             with _opened(archive, kind, identity_file) as stream:
-                _look_at(stream, checked, progress)
+                _look_at(stream, checked, progress, on_entry)
     finally:
         hashing.join()
     checked.sha256, checked.size = hashing.hexdigest(), hashing.size
@@ -168,7 +172,7 @@ def _to_the_disk(archive: int) -> None:
         raise VolumesError(_CANNOT_WRITE, why, "Make more space in the folder, and look at its disk") from exc
 
 
-def _look_at(stream: Source, checked: Checked, progress: Progress) -> None:
+def _look_at(stream: Source, checked: Checked, progress: Progress, on_entry: Callable[[Entry], None] | None) -> None:
     def on_bytes(count: int) -> None:
         checked.unpacked += count
         progress.advance(count)
@@ -180,8 +184,8 @@ def _look_at(stream: Source, checked: Checked, progress: Progress) -> None:
             _remember(checked.devices, f"'{shown(entry.path)}': {danger}")
         elif danger:
             _remember(checked.dangers, f"'{shown(entry.path)}': {danger}")
-        if len(checked.names) < _TOPS:
-            checked.names.append(entry.path + (b"/" if entry.kind == "directory" else b""))
+        if on_entry is not None:
+            on_entry(entry)
 
 
 def entries_below(

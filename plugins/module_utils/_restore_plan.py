@@ -72,7 +72,8 @@ class RestoreFound:
     holds, `content_digest` the digest of these, None where nobody looked. `unreachable` says why its folder (or that of
     the volume that is made) cannot be renamed from here; its content is then copied. `names` are those of all volumes.
     `tools` are the versions of the programs that are there, `free` the bytes where volumes are, None where nobody
-    looked, and `unpacked` what the archive takes there, as far as that is known. `first` are the steps that end what an
+    looked, and `unpacked` what the archive takes there, as far as that is known. `strip` is the folder of the archive
+    that is the volume's, "" for all of it. `first` are the steps that end what an
     interrupted run left behind, `rest` and `resume` those that bring users to rest and back. `nonce` is a random text
     for this restore.
     """
@@ -89,6 +90,7 @@ class RestoreFound:
     tools: Mapping[str, str] = field(default_factory=dict)
     free: int | None = None
     unpacked: int | None = None
+    strip: str = ""
     first: tuple[Step, ...] = ()
     rest: tuple[Step, ...] = ()
     resume: tuple[Step, ...] = ()
@@ -112,7 +114,8 @@ def plan_restore(wanted: RestoreWanted, found: RestoreFound) -> Plan:
     if found.volume:
         _check_users(wanted, found)
     kept = _kept(wanted, found)
-    after = _shown(wanted, target, (origin.content_digest if origin else None) or f"that of {words_of(found.source)}")
+    known = origin.content_digest if origin and not found.strip else None
+    after = _shown(wanted, target, known or f"that of {words_of(found.source)}")
     return Plan(
         before=_shown(wanted, found.volume, found.content_digest) if found.volume else ABSENT,
         after={**after, "previous": kept} if kept else after,

@@ -15,7 +15,7 @@ from typing import Any
 
 from ansible_collections.voltainer.volumes.plugins.module_utils import _folders
 from ansible_collections.voltainer.volumes.plugins.module_utils._archive_kind import HEAD, archive_kind
-from ansible_collections.voltainer.volumes.plugins.module_utils._archive_layout import layout
+from ansible_collections.voltainer.volumes.plugins.module_utils._archive_layout import Outline, outline_of
 from ansible_collections.voltainer.volumes.plugins.module_utils._archive_run import (
     Checked,
     open_archive,
@@ -172,8 +172,15 @@ def _prove(wanted: RestoreWanted, content: ArchiveContent, facts: ArchiveFacts, 
     # To read it may take long.
     check_size(wanted, facts)
     progress.phase(wanted.name, "verify", manifest.content_bytes if manifest else None)
+    outline = outline_of(wanted.strip, wanted.backed_up, ours=manifest is not None)
     try:
-        checked = read_back(content.handle, facts.kind, progress, identity_file=wanted.identity_file)
+        checked = read_back(
+            content.handle,
+            facts.kind,
+            progress,
+            identity_file=wanted.identity_file,
+            on_entry=outline.add if outline else None,
+        )
     except VolumesError as exc:
         # Only here it is known of which archive this is.
         exc.what, exc.way_out = what, exc.way_out or "Take another backup. Nothing was changed"
@@ -187,15 +194,29 @@ def _prove(wanted: RestoreWanted, content: ArchiveContent, facts: ArchiveFacts, 
             "Take another backup. Nothing was changed",
         )
     _refuse_dangers(wanted, checked, what, known=manifest is not None)
-    sample = [os.fsdecode(name) for name in checked.names]
-    content.inside = layout(wanted.strip, sample, wanted.backed_up, ours=manifest is not None)
-    if content.inside.hint:
-        content.warnings.append(content.inside.hint)
-    # What is below a folder only, or in another order, has another digest.
     content.digest = digest if manifest else None
     content.content_bytes, content.files = checked.digest.bytes, checked.digest.files
-    # How much of an archive of several volumes is of this one, nobody has looked.
-    content.unpacked = 0 if content.inside.others else checked.unpacked
+    content.unpacked = checked.unpacked
+    if outline:
+        _place(content, outline, what)
+
+
+def _place(content: ArchiveContent, outline: Outline, what: str) -> None:
+    """Find out which part of the archive is the volume's, and how much that is. Raises RefusedError."""
+    try:
+        content.inside = inside = outline.layout()
+    except RefusedError as exc:
+        # Only here it is known of which archive this is.
+        exc.what = what
+        raise
+    if inside.hint:
+        content.warnings.append(inside.hint)
+    if inside.prefix:
+        # What is below a folder only has another digest.
+        content.digest = None
+        content.content_bytes, content.files = inside.amount.bytes, inside.amount.files
+        # Files may have holes, which the archive does not have.
+        content.unpacked = min(content.unpacked or 0, inside.amount.bytes)
 
 
 def _refuse_dangers(wanted: RestoreWanted, checked: Checked, what: str, *, known: bool) -> None:
@@ -252,6 +273,7 @@ def _observe(
         tools=tools(kinds),
         free=_free(engine, info),
         unpacked=content.unpacked if isinstance(content, ArchiveContent) else None,
+        strip=content.inside.prefix if isinstance(content, ArchiveContent) else "",
         first=(settle_fill_step(unfinished.fill),) if unfinished else (),
         rest=quiesce,
         resume=resume,

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ansible_collections.voltainer.volumes.plugins.module_utils._archive_layout import AUTO, parse_strip
+from ansible_collections.voltainer.volumes.plugins.module_utils._archive_layout import parse_strip
 from ansible_collections.voltainer.volumes.plugins.module_utils._backup_names import parse_stamp
 from ansible_collections.voltainer.volumes.plugins.module_utils._backup_wanted import NOBODY_RESTS
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import InvalidInputError
@@ -36,6 +36,7 @@ class RestoreWanted:
     """What is wanted of one restore; the fields are the options of the module. None means unspecified.
 
     One of `path` and `repository` is given. `backup_of` is the volume whose backup is taken, where the task says so.
+    `strip` is None where the archive itself is to tell which of its folders is the volume's.
     """
 
     name: str
@@ -46,7 +47,7 @@ class RestoreWanted:
     on_existing: OnExisting = "replace"
     keep_previous: bool = True
     confirm: str | None = None
-    strip: str = AUTO
+    strip: str | None = None
     identity_file: str | None = None
     allow_devices: bool = False
     allow_links: bool = False

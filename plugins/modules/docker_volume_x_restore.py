@@ -136,10 +136,12 @@ options:
     type: str
   strip:
     description:
-      - The folder in the archive that is the volume's. What lies elsewhere in the archive is left out.
-      - V(auto) finds it out. An archive of this collection is all of the volume. Of others, folders are known such as
-        C(backup/pgdata) (offen/docker-volume-backup, where it is called like the volume, or is the only one) and
-        C(pgdata/_data) (a copy of C(/var/lib/docker/volumes)). Where several could be meant, that is an error, which
+      - The folder in the archive that is the volume's. What lies elsewhere in the archive is left out. That it is not
+        there is an error before anything is changed.
+      - V(auto) finds it out by all that is in the archive. An archive of this collection is all of the volume. Of
+        others, folders are known such as C(backup/pgdata) (offen/docker-volume-backup, where it is called like the
+        volume, or is the only one) and C(pgdata/_data) (a copy of C(/var/lib/docker/volumes)). Where several could be
+        meant, or where such a folder of the volume lies beside what does not belong there, that is an error, which
         names them. Where none is known, all of the archive is the volume's, and a warning tells of a single folder
         around all of it.
       - An empty string means all of the archive. For a folder that is called C(auto), write V(./auto).
@@ -273,7 +275,7 @@ snapshot:
   type: str
   sample: 1a2b3c4d5e6f70819293a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c6d7e8f9
 strip:
-  description: The folder in the archive that was the volume's; empty for all of the archive.
+  description: The folder in the archive that is the volume's; empty for all of the archive.
   returned: success
   type: str
   sample: backup/gitea-data

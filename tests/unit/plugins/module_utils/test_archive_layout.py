@@ -5,13 +5,12 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.voltainer.volumes.plugins.module_utils._archive_layout import (
-    AUTO,
-    Layout,
-    layout,
-    nothing_found,
+    MOST,
+    Amount,
+    outline_of,
     parse_strip,
-    strip_prefix_for,
 )
+from ansible_collections.voltainer.volumes.plugins.module_utils._entry import Entry
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import InvalidInputError, VolumesError
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,56 +18,66 @@ from hypothesis import strategies as st
 DATA_ROOT = "var/lib/docker/volumes"
 
 
+def laid_out(paths, volume="pgdata", strip=None):
+    """Return the layout of an archive with these entries; those of folders end with a slash, files have two bytes."""
+    outline = outline_of(strip, volume, ours=False)
+    for path in paths:
+        kind = "directory" if path.endswith("/") else "file"
+        outline.add(Entry(path.strip("./").encode(), kind, size=0 if kind == "directory" else 2))
+    return outline.layout()
+
+
 @pytest.mark.parametrize(
-    ("sample", "prefix", "others"),
+    ("sample", "prefix"),
     [
         # The volume's own entries.
-        ([], "", False),
-        (["./"], "", False),
-        (["./", "./a", "./b/"], "", False),
-        (["a", "b/", "b/c"], "", False),
-        (["/a", "/b"], "", False),
-        (["PG_VERSION", "base/", "base/1"], "", False),
+        (["./"], ""),
+        (["./", "./a", "./b/"], ""),
+        (["a", "b/", "b/c"], ""),
+        (["/a", "/b"], ""),
+        (["PG_VERSION", "base/", "base/1"], ""),
         # The root folder's own entry tells that nothing is around it.
-        (["./", "./backup/", "./backup/dump.sql"], "", False),
-        (["./", "./_data/", "./x"], "", False),
+        (["./", "./backup/", "./backup/dump.sql"], ""),
+        (["./", "./_data/", "./x"], ""),
         # offen/docker-volume-backup.
-        (["/backup/pgdata/", "/backup/pgdata/a"], "backup/pgdata", True),
-        (["backup/", "backup/pgdata/", "backup/other/", "backup/other/b", "backup/pgdata/a"], "backup/pgdata", True),
-        (["./backup/pgdata/a"], "backup/pgdata", True),
-        (["backup/my-app-backup/", "backup/my-app-backup/a"], "backup/my-app-backup", False),
-        (["backup/my-app-backup/"], "backup/my-app-backup", False),
-        (["backup/", "backup/dump.sql"], "backup", False),
-        (["backup/dump.sql", "backup/wal/", "backup/wal/1"], "backup", False),
-        (["backup/"], "backup", False),
-        (["backup/a/b", "notes"], "", False),
-        (["backups/pgdata/a"], "", False),
+        (["/backup/pgdata/", "/backup/pgdata/a"], "backup/pgdata"),
+        (["backup/", "backup/pgdata/", "backup/other/", "backup/other/b", "backup/pgdata/a"], "backup/pgdata"),
+        (["./backup/pgdata/a"], "backup/pgdata"),
+        (["backup/my-app-backup/", "backup/my-app-backup/a"], "backup/my-app-backup"),
+        (["backup/my-app-backup/"], "backup/my-app-backup"),
+        (["backup/", "backup/dump.sql"], "backup"),
+        (["backup/dump.sql", "backup/wal/", "backup/wal/1"], "backup"),
+        (["backup/"], "backup"),
+        (["backup/a/b", "notes"], ""),
+        (["backups/pgdata/a"], ""),
         # Copies of the engine's folders.
-        (["pgdata/", "pgdata/_data/", "pgdata/_data/a"], "pgdata/_data", True),
-        (["./", "./pgdata/_data/a", "./other/_data/b"], "pgdata/_data", True),
-        (["./", "./metadata.db", "./backingFsBlockDev", "./pgdata/_data/a"], "pgdata/_data", True),
-        (["pgdata/_data/a", "other/"], "pgdata/_data", True),
-        (["other/_data/a", "pgdata/"], "pgdata/_data", True),
-        (["old/", "old/opts.json", "old/_data/a"], "old/_data", False),
-        ([f"/{DATA_ROOT}/pgdata/_data/", f"/{DATA_ROOT}/pgdata/_data/a"], f"{DATA_ROOT}/pgdata/_data", True),
-        (["var/", "var/lib/", f"{DATA_ROOT}/pgdata/_data/_data/a"], f"{DATA_ROOT}/pgdata/_data", True),
-        (["_data/", "_data/a"], "_data", True),
-        (["_data/a", "opts.json"], "_data", True),
+        (["pgdata/", "pgdata/_data/", "pgdata/_data/a"], "pgdata/_data"),
+        (["./", "./pgdata/_data/a", "./other/_data/b"], "pgdata/_data"),
+        (["./", "./metadata.db", "./backingFsBlockDev", "./pgdata/_data/a"], "pgdata/_data"),
+        (["pgdata/_data/a", "other/"], "pgdata/_data"),
+        (["old/", "old/opts.json", "old/_data/a"], "old/_data"),
+        ([f"/{DATA_ROOT}/pgdata/_data/", f"/{DATA_ROOT}/pgdata/_data/a"], f"{DATA_ROOT}/pgdata/_data"),
+        (["var/", "var/lib/", f"{DATA_ROOT}/pgdata/_data/_data/a"], f"{DATA_ROOT}/pgdata/_data"),
+        (["_data/", "_data/a"], "_data"),
+        (["_data/a", "opts.json"], "_data"),
         # Such names in a volume's own content.
-        (["_data/a", "b"], "", False),
-        (["_data/", "backup/_data/"], "", False),
-        (["a/_data/b", "c/d"], "", False),
-        (["a/_data/b", "c"], "", False),
-        (["pgdata/a", "pgdata/_data/b"], "", False),
-        (["x/pgdata/_data/a", "y/b"], "", False),
+        (["_data/a", "b"], ""),
+        (["_data/", "backup/_data/"], ""),
+        (["a/_data/b", "c/d"], ""),
+        (["a/_data/b", "c"], ""),
+        (["b/a", "b/_data/b"], ""),
+        (["x/b/_data/a", "y/b"], ""),
+        (["a/_data"], ""),
+        (["b/", "b/_data/", "b/opts.json", "b/c/opts.json"], ""),
+        (["backup"], ""),
     ],
 )
-def test_where_the_content_is(sample, prefix, others):
-    one = strip_prefix_for(sample, "pgdata")
-    assert (one.prefix, one.others) == (prefix, others)
+def test_where_the_content_is(sample, prefix):
+    one = laid_out(sample)
+    assert one.prefix == prefix
     assert one.why
-    # All entries can be placed.
-    assert len([one.inside(path) for path in sample]) == len(sample)
+    # The order of entries tells nothing.
+    assert laid_out(sample[::-1]).prefix == prefix
 
 
 @pytest.mark.parametrize(
@@ -85,58 +94,112 @@ def test_where_the_content_is(sample, prefix, others):
     ],
 )
 def test_what_may_be_wrapped_is_told(sample, hinted):
-    one = strip_prefix_for(sample, "pgdata")
+    one = laid_out(sample)
     assert bool(one.hint) == hinted
     if hinted:
         assert f"set 'strip: {sample[0].strip('/').split('/')[0]}'" in one.hint
         assert one.prefix == ""
 
 
+MANY = [f"backup/old/{number}" for number in range(1100)]
+ROOTS = [f"old/_data/{number}" for number in range(1100)]
+
+
+@pytest.mark.parametrize(
+    ("sample", "prefix"),
+    [
+        ([*MANY, "backup/pgdata/PG_VERSION"], "backup/pgdata"),
+        ([*ROOTS, "pgdata/_data/PG_VERSION"], "pgdata/_data"),
+        ([*ROOTS, "pgdata/opts.json", "metadata.db", "pgdata/_data/a"], "pgdata/_data"),
+        # Other folders of one volume.
+        ([*MANY, "data/db"], ""),
+        ([*ROOTS, "data/db"], ""),
+        ([*(path.removeprefix("old/") for path in ROOTS), "data/db"], ""),
+        ([f"{number}/" for number in range(MOST + 1)], ""),
+        # Many volumes.
+        ([f"backup/{number}/a" for number in range(MOST + 1)] + ["backup/pgdata/a"], "backup/pgdata"),
+        ([f"{number}/_data/a" for number in range(MOST + 1)] + ["pgdata/_data/a"], "pgdata/_data"),
+    ],
+    ids=range(9),
+)
+def test_entries_that_come_late_count_as_well(sample, prefix):
+    assert laid_out(sample).prefix == prefix
+    assert laid_out(sample[::-1]).prefix == prefix
+
+
 @pytest.mark.parametrize(
     ("sample", "words"),
     [
-        (["backup/a/", "backup/b/", "backup/a/x"], "it has several: backup/a, backup/b"),
-        (["a/_data/x", "b/_data/y"], "it has several: a/_data, b/_data"),
-        (["a/_data/x", "b/"], "it has several: a/_data, b/_data"),
-        (["a", "b/../../c"], "leads out of it"),
-        (["/.."], "leads out of it"),
+        (["backup/a/", "backup/b/", "backup/a/x"], "it has several, but none of 'pgdata': backup/a, backup/b"),
+        (["a/_data/x", "b/_data/y"], "it has several, but none of 'pgdata': a/_data, b/_data"),
+        (["a/_data/x", "b/"], "it has several, but none of 'pgdata': a/_data, b/_data"),
+        ([*MANY, "backup/b/x"], "it has several, but none of 'pgdata': backup/b, backup/old"),
+        ([f"backup/{number}/a" for number in range(MOST + 1)], "it has several, but none of 'pgdata': backup/0, "),
+        ([f"{number}/" for number in range(MOST + 1)] + ["pgdata/_data/a"], f"more than {MOST} folders.*Set 'strip'"),
+        # Somebody has put several things into one archive.
+        (
+            ["backup/pgdata/a", "data/db"],
+            "'backup/pgdata' as if .*and also 'data/db'.*'strip: backup/pgdata'.*strip: \"\"",
+        ),
+        (["data/db", *MANY, "backup/pgdata/a"], "'backup/pgdata' as if .*and also 'data/db'"),
+        (["backup/pgdata/a", "backup/dump.sql"], "'backup/pgdata' as if .*and also 'backup/dump.sql'"),
+        ([*ROOTS, "pgdata/_data/a", "notes"], "'pgdata/_data' as if .*and also 'notes'.*'strip: pgdata/_data'"),
+        (["notes", *ROOTS, "pgdata/_data/a"], "'pgdata/_data' as if .*and also 'notes'"),
+        (["pgdata/a", "pgdata/_data/b"], "'pgdata/_data' as if .*and also 'pgdata/a'"),
+        (["x/pgdata/_data/a", "y/"], "'x/pgdata/_data' as if .*and also 'y'"),
+        (["x/pgdata/_data/a", "y/b/_data/c"], "'x/pgdata/_data' as if .*and also 'y/b/_data/c'"),
+        # Nothing is there.
+        (["other/_data/a", "pgdata/"], "no folder 'pgdata/_data' in it.*at its top it has 'other', 'pgdata'.*'strip'"),
+        ([], "there is nothing in it"),
     ],
+    ids=range(16),
 )
 def test_what_cannot_be_told(sample, words):
     with pytest.raises(VolumesError, match=words) as caught:
-        strip_prefix_for(sample, "pgdata")
+        laid_out(sample)
     assert caught.value.way_out
 
 
 @pytest.mark.parametrize(
-    ("one", "path", "inside"),
+    ("strip", "amount"),
     [
-        (Layout("", ""), "./", ""),
-        (Layout("", ""), "./a//b/", "a/b"),
-        (Layout("", ""), "/a/./b", "a/b"),
-        (Layout("a/b", ""), "a/b/c", "c"),
-        (Layout("a/b", ""), "./a/b", ""),
-        (Layout("a/b", ""), "a", None),
-        (Layout("a/b", ""), ".", None),
-        (Layout("a/b", "", others=True), "a/bc", None),
-        (Layout("a/b", "", others=True), "x", None),
-        (Layout("a/b", "it is so"), "a/bc", "the archive also has 'a/bc'"),
-        (Layout("a/b", "it is so"), "x", "the archive also has 'x'"),
-        (Layout("a", "", others=True), "a/../../etc/passwd", "leads out of it"),
+        ("", Amount(7, 4, 8)),
+        ("a", Amount(5, 3, 6)),
+        ("a/b", Amount(3, 2, 4)),
+        ("a/empty", Amount(1, 0, 0)),
+        ("none", None),
+        ("a/b/c", None),
+        ("ab", None),
     ],
 )
-def test_where_an_entry_is_in_the_volume(one, path, inside):
-    if inside and " " in inside:
-        with pytest.raises(VolumesError, match=inside):
-            one.inside(path)
-    else:
-        assert one.inside(path) == inside
+def test_what_lies_below_the_folder_that_is_given(strip, amount):
+    sample = ["./", "a/b/", "a/b/c", "a/b/d", "a/bc", "a/empty/", "abc"]
+    if amount is None:
+        with pytest.raises(VolumesError, match=f"no folder '{strip}' in it.*'a', 'abc'"):
+            laid_out(sample, strip=strip)
+        return
+    one = laid_out(sample, strip=strip)
+    assert (one.prefix, one.amount) == (strip, amount)
+
+
+@pytest.mark.parametrize(
+    ("sample", "amount"),
+    [
+        (["./", "a", "b/", "b/c"], Amount(4, 2, 4)),
+        (["backup/", "backup/old/", "backup/old/a", "backup/pgdata/", "backup/pgdata/a"], Amount(2, 1, 2)),
+        (["backup/", "backup/a", "backup/b"], Amount(3, 2, 4)),
+        (["old/_data/a", "pgdata/", "pgdata/_data/", "pgdata/_data/a", "pgdata/_data/b"], Amount(3, 2, 4)),
+        (["_data/", "_data/a", "opts.json"], Amount(2, 1, 2)),
+    ],
+)
+def test_how_much_is_of_the_volume(sample, amount):
+    assert laid_out(sample).amount == amount
 
 
 @pytest.mark.parametrize(
     ("text", "prefix"),
     [
-        ("auto", AUTO),
+        ("auto", None),
         ("./auto", "auto"),
         ("", ""),
         ("/", ""),
@@ -153,18 +216,9 @@ def test_the_option_leads_nowhere_else():
         parse_strip("../a")
 
 
-def test_what_decides():
-    sample = ["backup/pgdata/a", "backup/pgdata/b"]
-    assert layout(AUTO, sample, "pgdata", ours=False).prefix == "backup/pgdata"
-    assert layout(AUTO, sample, "pgdata", ours=True) == Layout("", "this collection made the archive")
-    assert layout("x", sample, "pgdata", ours=True) == Layout("x", "the option 'strip' says so", others=True)
-    assert layout("", sample, "pgdata", ours=False).prefix == ""
-
-
-def test_a_folder_that_is_not_there():
-    assert "Cannot restore from the folder 'x' of the archive 'a.tar': there is no such folder" in str(
-        nothing_found("a.tar", Layout("x", ""))
-    )
+def test_an_archive_of_ours_is_all_of_a_volume():
+    assert outline_of(None, "pgdata", ours=True) is None
+    assert outline_of("a", "pgdata", ours=True) is not None
 
 
 PARTS = st.sampled_from(["backup", "_data", "pgdata", "other", "a", "opts.json", "."])
@@ -173,11 +227,23 @@ PATHS = st.lists(st.builds("/".join, st.lists(PARTS, min_size=1, max_size=4)).ma
 
 @settings(max_examples=1000)
 @given(PATHS)
-def test_all_entries_of_any_sample_find_their_place_or_it_is_an_error(sample):
+def test_each_entry_of_any_archive_is_of_the_volume_or_of_another_one(sample):
     try:
-        one = strip_prefix_for(sample, "pgdata")
+        one = laid_out(sample)
     except VolumesError as exc:
-        assert "several" in exc.why  # noqa: PT017  # which of the two ends it has is not known before
+        assert any(words in exc.why for words in ("several", "as if", "nothing", "no folder"))  # noqa: PT017
         return
+    prefix = [part for part in one.prefix.split("/") if part]
+    below = 0
     for path in sample:
-        assert one.inside(path) is None or ".." not in (one.inside(path) or "")
+        parts = [part for part in path.strip("./").split("/") if part not in {"", "."}]
+        if parts[: len(prefix)] == prefix:
+            below += 1
+        elif prefix[-1:] == ["_data"]:
+            around = prefix[:-2]
+            on_the_way = parts[: len(around)] == around[: len(parts)]
+            assert on_the_way
+            assert len(parts) <= len(around) + 1 or parts[len(around) + 1] in {"_data", "opts.json"}
+        else:
+            assert parts[:1] == ["backup"]
+    assert below == one.amount.entries

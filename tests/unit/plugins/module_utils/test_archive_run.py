@@ -139,13 +139,14 @@ def test_what_is_packed_is_read_back_and_unpacked_as_it_was(shallow, tmp_path, s
     assert equal(shallow, target)
 
 
-def test_names_and_dangers_are_told(source, tmp_path):
+def test_entries_and_dangers_are_told(source, tmp_path):
     os.mknod(source / "disk", 0o60600, os.makedev(8, 0))
     (source / "out").symlink_to("/etc/passwd")
     packed(source, tmp_path / "archive", ArchiveKind("zstd"))
-    found = checked(tmp_path / "archive", ArchiveKind("zstd"))
-    assert sorted(found.names)[:2] == [b"/", b"disk"]
-    assert b"sub/" in found.names
+    seen = []
+    with archive(tmp_path / "archive") as handle:
+        found = read_back(handle, ArchiveKind("zstd"), PROGRESS, on_entry=seen.append)
+    assert [entry.path for entry in seen] == [b"", b"disk", b"file", b"out", b"sub", b"sub/other"]
     assert [one.partition(":")[0] for one in found.devices] == ["'disk'"]
     assert [one.partition(":")[0] for one in found.dangers] == ["'out'"]
 

@@ -1,0 +1,79 @@
+# Copyright (c) 2026, The voltainer.volumes developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An archive is proved before anything is changed: what of it is the volume's, and how much that is."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from contextlib import ExitStack
+
+import pytest
+from ansible_collections.voltainer.volumes.plugins.module_utils import _restore_run
+from ansible_collections.voltainer.volumes.plugins.module_utils._errors import RefusedError
+from ansible_collections.voltainer.volumes.plugins.module_utils._progress import Progress
+
+from .backups import wanted_back
+
+
+@pytest.fixture
+def proved(tmp_path):
+    """Return a function that writes an archive with these files, of two bytes each, and proves it."""
+
+    def it(*paths, **params):
+        path = tmp_path / params.pop("file", "archive.tar")
+        with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as archive:
+            for name in paths:
+                member = tarfile.TarInfo(name)
+                member.size = 2
+                archive.addfile(member, io.BytesIO(b"hi"))
+        with ExitStack() as stack:
+            wanted = wanted_back(path=str(path), **params)
+            # The engine is not asked for a single archive.
+            return _restore_run._archive_content(None, wanted, Progress(None), stack)
+
+    return it
+
+
+def many(folder):
+    return [f"{folder}/{number}" for number in range(1500)]
+
+
+@pytest.mark.parametrize(
+    ("paths", "prefix", "files"),
+    [
+        ([*many("backup/appcache"), "backup/pgdata/PG_VERSION"], "backup/pgdata", 1),
+        ([*many("aaa/_data"), "pgdata/_data/PG_VERSION", "pgdata/_data/base/1"], "pgdata/_data", 2),
+        ([*many("backup/old"), "data/db"], "", 1501),
+        ([*many("_data"), "data/db"], "", 1501),
+    ],
+)
+def test_all_of_a_long_archive_tells_what_is_of_the_volume(proved, paths, prefix, files):
+    content = proved(*paths)
+    assert (content.inside.prefix, content.files, content.content_bytes) == (prefix, files, 2 * files)
+
+
+@pytest.mark.parametrize(
+    ("paths", "params", "words"),
+    [
+        (many("backup/app") + many("backup/cache"), {}, "several, but none of 'pgdata': backup/app, backup/cache"),
+        ([*many("backup/pgdata"), "data/db"], {}, "also 'data/db'.*Set 'strip: backup/pgdata'"),
+        (many("data"), {"strip": "nope"}, "there is no folder 'nope' in it.*it has 'data'"),
+        ([], {}, "there is nothing in it"),
+    ],
+)
+def test_what_cannot_be_the_volume_is_refused(proved, tmp_path, paths, params, words):
+    with pytest.raises(RefusedError, match=f"volume 'pgdata' from '{tmp_path}/archive.tar': .*{words}"):
+        proved(*paths, **params)
+
+
+def test_only_what_is_restored_is_counted(proved):
+    content = proved(*many("data/db"), "data/more", strip="./data/")
+    assert (content.inside.prefix, content.files, content.content_bytes) == ("data", 1501, 3002)
+    content = proved(*many("data/db"), "data/more", strip="data/db")
+    assert (content.files, content.content_bytes, content.unpacked, content.digest) == (1500, 3000, 3000, None)
+
+
+def test_a_folder_called_auto_can_be_given(proved):
+    assert proved("auto/a", "other/b", strip="./auto").inside.prefix == "auto"
