@@ -13,7 +13,7 @@ from typing import Any, Union
 
 from ansible_collections.voltainer.volumes.plugins.module_utils._archive_kind import ArchiveKind, decrypt_command
 from ansible_collections.voltainer.volumes.plugins.module_utils._backup_found import check_tools
-from ansible_collections.voltainer.volumes.plugins.module_utils._backup_names import kept_name
+from ansible_collections.voltainer.volumes.plugins.module_utils._backup_names import kept_name, parse_archive
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import RefusedError
 from ansible_collections.voltainer.volumes.plugins.module_utils._fill import Fill, fill_steps
 from ansible_collections.voltainer.volumes.plugins.module_utils._manifest import Manifest, Origin
@@ -53,6 +53,14 @@ class ArchiveFacts:
     def origin(self) -> Origin | None:
         """The volume that it is of, as its manifest tells."""
         return self.manifest.origin if self.manifest else None
+
+    @property
+    def volume(self) -> str | None:
+        """The name of that volume; without a manifest its own name tells, where this collection gives such names."""
+        if self.manifest:
+            return self.manifest.volume
+        name = parse_archive(os.path.basename(self.path))
+        return name.volume if name else None
 
     @property
     def words(self) -> str:
@@ -99,7 +107,7 @@ class RestoreFound:
 
 def plan_restore(wanted: RestoreWanted, found: RestoreFound) -> Plan:
     """Return the plan. Raises RefusedError, or InvalidInputError, where the restore cannot be made; nothing is lost."""
-    _check_source(wanted, found.source)
+    check_source(wanted, found.source)
     origin = found.source.origin
     if found.volume is None:
         definition = wanted_definition(wanted, origin)
@@ -171,31 +179,30 @@ def _check_options(wanted: RestoreWanted, origin: Origin, definition: Definition
         )
 
 
-def _check_source(wanted: RestoreWanted, source: Source) -> None:
+def check_source(wanted: RestoreWanted, source: Source) -> None:
+    """Raise RefusedError where the backup is not the one that the task means, as far as that is known unread."""
     what = f"Cannot restore the volume '{wanted.name}' from {words_of(source)}"
-    origin = source.origin
     if isinstance(source, ArchiveFacts) and wanted.snapshot != LATEST and source.path == wanted.path:
         raise RefusedError(
             what,
             f"'snapshot' is '{wanted.snapshot}', and 'path' a single archive",
             "Give the folder of archives in 'path'",
         )
-    if origin and origin.volume != wanted.backed_up:
+    volume = _volume_of(source)
+    if volume is not None and volume != wanted.backed_up:
+        raise RefusedError(what, f"it is of the volume '{volume}'", f"If that is meant, set 'backup_of: {volume}'")
+    if isinstance(source, ArchiveFacts) and source.manifest and source.size != source.manifest.bytes:
         raise RefusedError(
-            what, f"it is of the volume '{origin.volume}'", f"If that is meant, set 'backup_of: {origin.volume}'"
-        )
-    if isinstance(source, ArchiveFacts):
-        check_size(wanted, source)
-
-
-def check_size(wanted: RestoreWanted, source: ArchiveFacts) -> None:
-    """Raise RefusedError where the archive has another size than its manifest says."""
-    if source.manifest and source.size != source.manifest.bytes:
-        raise RefusedError(
-            f"Cannot restore the volume '{wanted.name}' from {words_of(source)}",
+            what,
             f"it has {source.size} bytes, and by its manifest {source.manifest.bytes}: it is damaged, or still copied",
             "Copy it again, or take another backup",
         )
+
+
+def _volume_of(source: Source) -> str | None:
+    if isinstance(source, ArchiveFacts):
+        return source.volume
+    return source.origin.volume if source.origin else None
 
 
 def _check_existing(wanted: RestoreWanted, found: RestoreFound, volume: Volume) -> None:

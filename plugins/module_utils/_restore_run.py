@@ -66,7 +66,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._restore_content
 from ansible_collections.voltainer.volumes.plugins.module_utils._restore_plan import (
     ArchiveFacts,
     RestoreFound,
-    check_size,
+    check_source,
     plan_restore,
     wanted_definition,
 )
@@ -170,7 +170,7 @@ def _prove(wanted: RestoreWanted, content: ArchiveContent, facts: ArchiveFacts, 
     """Read all of the archive. Raises VolumesError where it is damaged, not that of its manifest, or dangerous."""
     manifest, what = facts.manifest, f"Cannot restore the volume '{wanted.name}' from '{facts.path}'"
     # To read it may take long.
-    check_size(wanted, facts)
+    check_source(wanted, facts)
     progress.phase(wanted.name, "verify", manifest.content_bytes if manifest else None)
     outline = outline_of(wanted.strip, wanted.backed_up, ours=manifest is not None)
     try:

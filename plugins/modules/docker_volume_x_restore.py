@@ -76,7 +76,9 @@ options:
   backup_of:
     description:
       - The name of the volume that was backed up, where it is not O(name).
-      - Without it, a backup of another volume is refused, so that no mistyped name replaces the wrong data.
+      - Without it, a backup of another volume is refused, so that no mistyped name replaces the wrong data. Of which
+        volume an archive is, its manifest tells, or where there is none, its name, if it is one such as
+        C(pgdata-20260131T235959Z.tar.zst).
     type: str
   repository:
     description:

@@ -131,6 +131,11 @@ def test_the_words_of_a_volume_that_is_not_there():
     assert plan.steps[0].arguments["fill"].definition == Definition("rclone", {}, {"team": "billing"})
 
 
+def test_a_folder_of_a_backup_is_not_told_to_be_all_of_it():
+    plan = plan_restore(wanted_back(strip="sub"), found(strip="sub"))
+    assert plan.after["content"] == "that of the archive 'pgdata-20260101T000000Z.tar.zst'"
+
+
 def test_secrets_among_the_options_are_not_shown():
     params = {"driver_options": {"type": "cifs", "o": "password=hunter2", "pin": "hunter3"}, "secret_options": ["pin"]}
     plan = plan_restore(wanted_back(**params), found(volume=None))
@@ -154,6 +159,12 @@ RUNNING = Users((use(),))
         ),
         ({}, {"source": archive(name=ArchiveName("other", NEW_YEAR))}, "If that is meant, set 'backup_of: other'"),
         ({"backup_of": "other"}, {}, "If that is meant, set 'backup_of: pgdata'"),
+        # The name of the file tells it as well.
+        (
+            {"backup_of": "other"},
+            {"source": archive(manifest=None)},
+            "of the volume 'pgdata'. If that is meant, set 'b",
+        ),
         (IN_REPOSITORY, {"source": snapshot("ab", NEW_YEAR, volume="other")}, "set 'backup_of: other'"),
         ({}, {"source": archive(size=1000)}, "it has 1000 bytes, and by its manifest 1024"),
         ({"path": FILE, "snapshot": "20260101T000000Z"}, {}, "'path' a single archive"),
@@ -211,6 +222,8 @@ def test_users_that_are_no_obstacle(params, users, resting):
         ({}, {"free": 100 * MIB, "unpacked": 9 * MIB, "source": archive(content_bytes=900 * MIB)}),
         ({"snapshot": "20260101T000000Z"}, {}),
         ({"path": FILE}, {}),
+        ({"backup_of": "pgdata", "name": "new"}, {"source": archive(manifest=None), "volume": None}),
+        ({"name": "new"}, {"source": archive(manifest=None, path="/srv/pgdata-monday.tar.zst"), "volume": None}),
     ],
 )
 def test_what_can_be_restored(params, have):

@@ -77,3 +77,11 @@ def test_only_what_is_restored_is_counted(proved):
 
 def test_a_folder_called_auto_can_be_given(proved):
     assert proved("auto/a", "other/b", strip="./auto").inside.prefix == "auto"
+
+
+def test_an_archive_named_after_another_volume_is_not_even_read(proved, monkeypatch):
+    name = "other-20260101T000000Z.tar"
+    assert proved("a", file=name, backup_of="other").files == 1
+    monkeypatch.delattr(_restore_run, "read_back")
+    with pytest.raises(RefusedError, match=r"it is of the volume 'other'.*'backup_of: other'"):
+        proved("a", file=name)
