@@ -171,10 +171,11 @@ options:
     default: false
   verify:
     description:
-      - Compare the archive's file with the digest in its manifest, and what was unpacked with the digest of the
-        content.
-      - What was unpacked of an archive without a manifest is compared with the archive itself, apart from its folders.
-        That such an archive is damaged is only noticed where it cannot be read.
+      - Compare what was unpacked with the digest of the content in the archive's manifest, or, without a manifest, with
+        the archive itself, apart from its folders. It takes about as long as to read the volume once.
+      - The archive itself is read and compared with the digests in its manifest in any case, before anything is
+        changed. That one without a manifest is damaged is only noticed where it cannot be read.
+      - Of O(repository), it is restic that compares what it restored.
     type: bool
     default: true
   driver:

@@ -5,16 +5,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import tarfile
 from contextlib import ExitStack
 
 import pytest
 from ansible_collections.voltainer.volumes.plugins.module_utils import _restore_run
+from ansible_collections.voltainer.volumes.plugins.module_utils._archive_kind import ArchiveKind
+from ansible_collections.voltainer.volumes.plugins.module_utils._archive_run import read_back
+from ansible_collections.voltainer.volumes.plugins.module_utils._backup_names import ArchiveName
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import RefusedError
 from ansible_collections.voltainer.volumes.plugins.module_utils._progress import Progress
 
-from .backups import wanted_back
+from .backups import NEW_YEAR, manifest, wanted_back
 
 
 @pytest.fixture
@@ -32,6 +36,25 @@ def proved(tmp_path):
             wanted = wanted_back(path=str(path), **params)
             # The engine is not asked for a single archive.
             return _restore_run._archive_content(None, wanted, Progress(None), stack)
+
+    return it
+
+
+@pytest.fixture
+def with_manifest(proved, tmp_path):
+    """Return a function that proves an archive that has a manifest, about which `changes` may lie."""
+
+    def it(*paths, changes, **params):
+        name = ArchiveName("pgdata", NEW_YEAR, "none")
+        read = proved(*paths, file="other.tar")
+        size = (tmp_path / "other.tar").stat().st_size
+        sha256 = hashlib.sha256((tmp_path / "other.tar").read_bytes()).hexdigest()
+        assert read.digest is None
+        with open(tmp_path / "other.tar", "rb") as archive:
+            checked = read_back(archive.fileno(), ArchiveKind("none"), Progress(None))
+        digests = {"sha256": sha256, "content_digest": checked.digest.hexdigest(), **changes}
+        (tmp_path / name.manifest).write_text(manifest(name, bytes=size, **digests).to_json())
+        return proved(*paths, file=str(name), **params)
 
     return it
 
@@ -73,6 +96,23 @@ def test_only_what_is_restored_is_counted(proved):
     assert (content.inside.prefix, content.files, content.content_bytes) == ("data", 1501, 3002)
     content = proved(*many("data/db"), "data/more", strip="data/db")
     assert (content.files, content.content_bytes, content.unpacked, content.digest) == (1500, 3000, 3000, None)
+
+
+@pytest.mark.parametrize("verify", [True, False])
+@pytest.mark.parametrize("wrong", [None, "sha256", "content_digest"])
+def test_the_digests_of_a_manifest_count_in_any_case(with_manifest, verify, wrong):
+    changes = {"sha256": {"sha256": "0" * 64}, "content_digest": {"content_digest": f"v1:{'0' * 64}"}}.get(wrong, {})
+    if wrong:
+        with pytest.raises(RefusedError, match=r"not the archive that its manifest is of.*Nothing was changed"):
+            with_manifest("a", changes=changes, verify=verify)
+        return
+    content = with_manifest("a", "b/c", changes=changes, verify=verify)
+    assert (content.files, content.verify, content.digest) == (2, verify, content.facts.manifest.content_digest)
+
+
+def test_of_a_folder_of_our_archive_there_is_no_digest(with_manifest):
+    content = with_manifest("a", "b/c", changes={}, strip="b")
+    assert (content.files, content.digest) == (1, None)
 
 
 def test_a_folder_called_auto_can_be_given(proved):
