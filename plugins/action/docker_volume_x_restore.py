@@ -10,7 +10,7 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail, AnsibleFileNotFound
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import VolumesError
-from ansible_collections.voltainer.volumes.plugins.module_utils._restore_wanted import check_source
+from ansible_collections.voltainer.volumes.plugins.module_utils._restore_wanted import SRC_VARIABLE, check_source
 from ansible_collections.voltainer.volumes.plugins.plugin_utils._progress_action import ProgressAction
 
 
@@ -22,21 +22,22 @@ class ActionModule(ProgressAction):
         src = self._task.args.get("src")
         if src is None:
             return super().run(tmp, task_vars)
-        before = self._task.args
+        before, environment = self._task.args, self._task.environment
         try:
             check_source({"snapshot": "latest", **before})
             there = self._upload(str(src))
             self._task.args = {**{key: value for key, value in before.items() if key != "src"}, "path": there}
-            result = super().run(tmp, task_vars)
+            # The module tells it: with async, nobody here sees the result.
+            mine = environment if isinstance(environment, list) else [environment]
+            self._task.environment = [*mine, {SRC_VARIABLE: str(src)}]
+            return super().run(tmp, task_vars)
         except VolumesError as exc:
             # Ansible shows the words of a cause as well (2.19), which are the same.
             raise AnsibleActionFail(str(exc)) from None
         finally:
-            self._task.args = before
+            self._task.args, self._task.environment = before, environment
+            # With async there is none any more: the module's wrapper removes it at its end.
             self._remove_tmp_path(self._connection._shell.tmpdir)
-        if "archive" in result:
-            result["archive"] = str(src)
-        return result
 
     def _upload(self, src: str) -> str:
         """Bring the archive, and its manifest where there is one, to the host; return the path there."""

@@ -141,7 +141,7 @@ class GuessedOutline:
     def _hint(self) -> str:
         if self._rooted or len(self._tops) != 1 or not self._deep:
             return ""
-        (top,) = self._tops
+        top = _text(*self._tops)
         return (
             f"All that is in the archive is below '{top}', which becomes a folder in the volume. If it is the volume's"
             f" own folder, set 'strip: {top if top != AUTO else './' + top}'"
@@ -206,7 +206,7 @@ class _Known:
     def _one_of(self, root: Iterable[str], *below: str) -> Layout:
         names = self.found
         if self.volume not in names and (len(names) > 1 or self.crowded):
-            some = ", ".join("/".join([*root, name, *below]) for name in sorted(names)[:_NAMES])
+            some = ", ".join(_text("/".join([*root, name, *below])) for name in sorted(names)[:_NAMES])
             raise RefusedError(
                 _CANNOT_TELL,
                 f"{self.why}, and it has several, but none of '{self.volume}': {some}",
@@ -256,7 +256,7 @@ class _VolumesFolder(_Known):
         at = parts.index(_DATA, 1) if _DATA in parts[1:] else 0
         inside = at > 0 and (at < len(parts) - 1 or _is_folder(entry))
         if inside and parts[at - 1] == self.volume:
-            self.named = self.named or "/".join(parts[: at + 1])
+            self.named = self.named or _text("/".join(parts[: at + 1]))
         if self.stranger:
             return
         if inside:
@@ -281,7 +281,7 @@ class _VolumesFolder(_Known):
         root = tuple(self._root)
         strange = next((parts for folder, parts in self._beside if not self._belongs(root, parts, folder)), None)
         if strange:
-            self.stranger = "/".join(strange)
+            self.stranger = _text("/".join(strange))
             return None
         if self._full:
             raise RefusedError(
@@ -355,14 +355,18 @@ def _not_empty(one: Layout, tops: Iterable[str]) -> Layout:
         raise RefusedError(
             "Cannot restore from the archive", "there is nothing in it", "Take another backup. Nothing was changed"
         )
-    names = ", ".join(f"'{name}'" for name in sorted(tops))
+    names = ", ".join(f"'{_text(name)}'" for name in sorted(tops)) or "nothing"
     raise RefusedError(
         "Cannot restore from the archive",
-        f"there is no folder '{one.prefix}' in it, which would be the volume's, as {one.why}; at its top it has {names}"
-        if names
-        else f"there is no folder '{one.prefix}' in it",
+        f"there is no folder '{_text(one.prefix)}' in it, which should be the volume's ({one.why}); at its top it has"
+        f" {names}",
         "Look with 'tar -t' what it has, and set 'strip' to the folder that is the volume's. Nothing was changed",
     )
+
+
+def _text(path: str) -> str:
+    """Return a path as an error tells it: names in archives may be any bytes."""
+    return shown(os.fsencode(path))
 
 
 def _is_folder(entry: Entry) -> bool:

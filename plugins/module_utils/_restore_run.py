@@ -70,7 +70,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._restore_plan im
     plan_restore,
     wanted_definition,
 )
-from ansible_collections.voltainer.volumes.plugins.module_utils._restore_wanted import RestoreWanted
+from ansible_collections.voltainer.volumes.plugins.module_utils._restore_wanted import SRC_VARIABLE, RestoreWanted
 from ansible_collections.voltainer.volumes.plugins.module_utils._tree import measure
 from ansible_collections.voltainer.volumes.plugins.module_utils._volume import LOCAL, masked_inspect
 
@@ -137,7 +137,9 @@ def _archive_content(engine: DataEngine, wanted: RestoreWanted, progress: Progre
     handle = open_archive(path)
     stack.callback(os.close, handle)
     kind = archive_kind(os.pread(handle, HEAD, 0), os.path.basename(path))
-    facts = ArchiveFacts(path, os.fstat(handle).st_size, kind, _manifest_beside(path))
+    # An archive of the controller is only here for this task; the reader knows it by the path there.
+    known_as = os.environ.pop(SRC_VARIABLE, "") or path
+    facts = ArchiveFacts(known_as, os.fstat(handle).st_size, kind, _manifest_beside(path))
     content = ArchiveContent(
         facts,
         verify=wanted.verify,

@@ -26,6 +26,8 @@ OnExisting = Literal["replace", "fail"]
 # The snapshot, or the archive of a folder, that was made last.
 LATEST = "latest"
 SOURCES = ("path", "src", "repository")
+# What the controller calls the archive that its action plugin has brought to `path`, in the task's environment.
+SRC_VARIABLE = "VOLTAINER_RESTORE_SRC"
 
 # restic's IDs, in full or their beginning.
 _SNAPSHOT = re.compile(r"[0-9a-f]{8,64}\Z")

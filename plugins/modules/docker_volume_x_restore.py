@@ -257,7 +257,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 archive:
-  description: The path of the archive on the host; V(null) with O(repository).
+  description: The path of the archive on the host, or with O(src) as it is given there; V(null) with O(repository).
   returned: success
   type: str
   sample: /srv/backups/pgdata-20260131T235959Z.tar.zst

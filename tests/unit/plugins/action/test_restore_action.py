@@ -12,6 +12,21 @@ import pytest
 from ansible.errors import AnsibleActionFail
 from ansible.parsing.dataloader import DataLoader
 from ansible_collections.voltainer.volumes.plugins.action.docker_volume_x_restore import ActionModule
+from ansible_collections.voltainer.volumes.plugins.plugin_utils._progress_action import ProgressAction
+
+
+def action_for(folder, environment=None, **options):
+    task = SimpleNamespace(
+        args={"name": "pgdata", **options},
+        async_val=0,
+        get_search_path=lambda: [str(folder)],
+        environment=environment,
+        check_mode=False,
+    )
+    connection = SimpleNamespace(_shell=SimpleNamespace(tmpdir=None))
+    loader = DataLoader()
+    loader.set_basedir(str(folder))
+    return task, ActionModule(task, connection, None, loader, None, None)
 
 
 @pytest.fixture
@@ -19,17 +34,7 @@ def refused(tmp_path):
     """Return a function that runs the action with options that it refuses, and returns the error."""
 
     def it(**options):
-        task = SimpleNamespace(
-            args={"name": "pgdata", **options},
-            async_val=0,
-            get_search_path=lambda: [str(tmp_path)],
-            environment=None,
-            check_mode=False,
-        )
-        connection = SimpleNamespace(_shell=SimpleNamespace(tmpdir=None))
-        loader = DataLoader()
-        loader.set_basedir(str(tmp_path))
-        action = ActionModule(task, connection, None, loader, None, None)
+        task, action = action_for(tmp_path, **options)
         with pytest.raises(AnsibleActionFail) as caught:
             action.run(task_vars={})
         assert task.args == {"name": "pgdata", **options}
@@ -59,3 +64,17 @@ def test_a_folder_is_no_archive(refused, tmp_path):
 
 def test_options_that_contradict_each_other_are_told_once(refused):
     assert "'path'" in refused(src="a.tar", path="/srv/a.tar")
+
+
+@pytest.mark.parametrize(("environment", "before"), [(None, [None]), ([{"A": "b"}], [{"A": "b"}])])
+def test_the_module_learns_what_the_archive_is_called_here(tmp_path, monkeypatch, environment, before):
+    task, action = action_for(tmp_path, environment, src="backups/a.tar")
+    monkeypatch.setattr(ActionModule, "_upload", lambda _self, _src: "/srv/there/a.tar")
+    monkeypatch.setattr(
+        ProgressAction, "run", lambda self, *_: {"args": self._task.args, "environment": self._task.environment}
+    )
+    assert action.run(task_vars={}) == {
+        "args": {"name": "pgdata", "path": "/srv/there/a.tar"},
+        "environment": [*before, {"VOLTAINER_RESTORE_SRC": "backups/a.tar"}],
+    }
+    assert (task.args, task.environment) == ({"name": "pgdata", "src": "backups/a.tar"}, environment)

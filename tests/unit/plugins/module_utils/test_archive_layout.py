@@ -160,6 +160,15 @@ def test_what_cannot_be_told(sample, words):
     assert caught.value.way_out
 
 
+@pytest.mark.parametrize("paths", [[b"backup/\xe9\n/a", b"backup/b/a"], [b"backup/pgdata/a", b"\xe9\n"]])
+def test_an_error_tells_names_of_any_bytes(paths):
+    outline = outline_of(None, "pgdata", ours=False)
+    for path in paths:
+        outline.add(Entry(path, "file"))
+    with pytest.raises(VolumesError, match=r"\\xe9\\n"):
+        outline.layout()
+
+
 @pytest.mark.parametrize(
     ("strip", "amount"),
     [

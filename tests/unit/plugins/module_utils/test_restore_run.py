@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import tarfile
 from contextlib import ExitStack
 
@@ -125,3 +126,12 @@ def test_an_archive_named_after_another_volume_is_not_even_read(proved, monkeypa
     monkeypatch.delattr(_restore_run, "read_back")
     with pytest.raises(RefusedError, match=r"it is of the volume 'other'.*'backup_of: other'"):
         proved("a", file=name)
+
+
+def test_an_archive_of_the_controller_is_called_as_it_is_there(proved, monkeypatch):
+    monkeypatch.setenv("VOLTAINER_RESTORE_SRC", "backups/mine.tar")
+    assert proved("a").source.path == "backups/mine.tar"
+    assert "VOLTAINER_RESTORE_SRC" not in os.environ
+    monkeypatch.setenv("VOLTAINER_RESTORE_SRC", "backups/mine.tar")
+    with pytest.raises(RefusedError, match=r"from 'backups/mine\.tar': there is nothing in it"):
+        proved()
