@@ -123,7 +123,8 @@ def plan_restore(wanted: RestoreWanted, found: RestoreFound) -> Plan:
         _check_users(wanted, found)
     kept = _kept(wanted, found)
     known = origin.content_digest if origin and not found.strip else None
-    after = _shown(wanted, target, known or f"that of {words_of(found.source)}")
+    folder = f"the folder '{found.strip}' of " if found.strip else ""
+    after = _shown(wanted, target, known or f"that of {folder}{words_of(found.source)}")
     return Plan(
         before=_shown(wanted, found.volume, found.content_digest) if found.volume else ABSENT,
         after={**after, "previous": kept} if kept else after,

@@ -275,7 +275,7 @@ def _observe(
         tools=tools(kinds),
         free=_free(engine, info),
         unpacked=content.unpacked if isinstance(content, ArchiveContent) else None,
-        strip=content.inside.prefix if isinstance(content, ArchiveContent) else "",
+        strip=_strip_of(content),
         first=(settle_fill_step(unfinished.fill),) if unfinished else (),
         rest=quiesce,
         resume=resume,
@@ -293,6 +293,12 @@ def _observe(
         if may_be_equal and at.keeps(wanted.name, may_write=False) == Keeps():
             found = replace(found, content_digest=content_digest(at, wanted.name).hexdigest())
     return found, rest
+
+
+def _strip_of(content: BackupContent) -> str:
+    """Return the folder of the archive that is the volume's, for the reader; "" for all of it."""
+    prefix = content.inside.prefix if isinstance(content, ArchiveContent) else ""
+    return shown(os.fsencode(prefix)) if prefix else ""
 
 
 def _free(engine: DataEngine, info: Mapping[str, Any]) -> int | None:
@@ -321,12 +327,11 @@ def _outcome(
     source = content.source
     previous = next((step.arguments["fill"] for step in plan.steps if step.verb == "mark"), None)
     archive = source if isinstance(source, ArchiveFacts) else None
-    prefix = content.inside.prefix if isinstance(content, ArchiveContent) else ""
     values = {
         "archive": archive.path if archive else None,
         "manifest": asdict(archive.manifest) if archive and archive.manifest else None,
         "snapshot": source.id if isinstance(source, Snapshot) else None,
-        "strip": shown(os.fsencode(prefix)) if prefix else "",
+        "strip": _strip_of(content),
         "content_digest": content.digest,
         "content_bytes": content.content_bytes,
         "files": content.files,

@@ -301,7 +301,7 @@ previous:
   description: The volume that keeps the previous content; V(null) where there was none, or it was not to be kept.
   returned: success
   type: str
-  sample: pgdata.before-20260131T235959Z
+  sample: pgdata.before-20260203T081500Z
 seconds_unpacking:
   description:
     - How many seconds it took to unpack the backup, without reading it before and comparing after; 0 where nothing was
@@ -335,13 +335,16 @@ actions:
   type: list
   elements: str
   sample:
-    - Unpack the archive 'pgdata-20260131T235959Z.tar.zst' beside the volume 'pgdata'
-    - Compare what was unpacked with the archive 'pgdata-20260131T235959Z.tar.zst'
+    - Create the volume 'pgdata.voltainer-fill', which tells of the content of the archive
+      'pgdata-20260131T235959Z.tar.zst' until it is done
+    - Bring the content of the archive 'pgdata-20260131T235959Z.tar.zst' into 'pgdata.voltainer-fill'
+    - Compare 'pgdata.voltainer-fill' with what it is to be
+    - Create the volume 'pgdata.voltainer-filled', which tells that the new content is complete
     - Stop the container 'db'
-    - Put what was unpacked in the place of the content of the volume 'pgdata'
-    - Keep the previous content of the volume 'pgdata' as the volume 'pgdata.before-20260131T235959Z'
+    - Exchange the folders of 'pgdata' and 'pgdata.voltainer-fill'
     - Start the container 'db' again
-    - Remove what was only needed for this
+    - Create the volume 'pgdata.before-20260203T081500Z' with the content of before
+    - Remove the volume 'pgdata.voltainer-fill'
 diff:
   description: The volume before and after, secret options hidden.
   returned: success
@@ -355,7 +358,7 @@ diff:
       driver_options: {}
       labels: {}
       content: v1:2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae
-      previous: pgdata.before-20260131T235959Z
+      previous: pgdata.before-20260203T081500Z
 users:
   description: The containers that have the volume mounted.
   returned: when these are in the way

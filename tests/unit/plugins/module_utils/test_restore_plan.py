@@ -3,7 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+from datetime import datetime, timezone
+
 import pytest
+import yaml
 from ansible_collections.voltainer.volumes.plugins.module_utils._archive_kind import ArchiveKind
 from ansible_collections.voltainer.volumes.plugins.module_utils._backup_names import ArchiveName
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import RefusedError, VolumesError
@@ -16,12 +19,14 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._restore_plan im
 )
 from ansible_collections.voltainer.volumes.plugins.module_utils._usage import Use, Users
 from ansible_collections.voltainer.volumes.plugins.module_utils._volume import Definition, Volume
+from ansible_collections.voltainer.volumes.plugins.modules import docker_volume_x_restore
 
 from .backups import DIGEST, ENGINE, NEW_YEAR, REPOSITORY, manifest, snapshot, wanted_back
 from .volumes import inspect
 
 TOOLS = {"zstd": "1.5.7", "age": "1.2.1", "gpg": "2.4.7", "restic": "0.18.0", "xz": "5.8"}
 FILE = "/srv/backups/pgdata-20260101T000000Z.tar.zst"
+FILE_OF_JANUARY = ArchiveName("pgdata", datetime(2026, 1, 31, 23, 59, 59, tzinfo=timezone.utc), "zstd")
 AGE = ArchiveName("pgdata", NEW_YEAR, "zstd", "age")
 KEPT = "pgdata.before-20260101T000000Z"
 PROTECTED = {"voltainer.volumes.protected": "true"}
@@ -110,6 +115,18 @@ def test_the_words_and_the_diff():
     assert (plan.steps[0].arguments["fill"].previous, plan.steps[0].arguments["fill"].keep) == (later, True)
 
 
+def test_the_documentation_shows_what_is_told():
+    samples = yaml.safe_load(docker_volume_x_restore.RETURN)
+    source = archive(path=f"/srv/backups/{FILE_OF_JANUARY}", name=FILE_OF_JANUARY)
+    steps = {"rest": "Stop the container 'db'", "resume": "Start the container 'db' again"}
+    have = {verb: (Step(verb, words),) for verb, words in steps.items()}
+    now = datetime(2026, 2, 3, 8, 15, tzinfo=timezone.utc)
+    plan = plan_restore(wanted_back(), found(now=now, source=source, **have))
+    assert [step.words for step in plan.steps] == samples["actions"]["sample"]
+    assert plan.after["previous"] == samples["previous"]["sample"] == samples["diff"]["sample"]["after"]["previous"]
+    assert plan.after.keys() == samples["diff"]["sample"]["after"].keys()
+
+
 def test_the_words_where_the_previous_content_goes():
     plan = plan_restore(wanted_back(keep_previous=False), found())
     assert plan.steps[-1].words == "Remove the volume 'pgdata.voltainer-fill', with what was in 'pgdata' before"
@@ -133,7 +150,7 @@ def test_the_words_of_a_volume_that_is_not_there():
 
 def test_a_folder_of_a_backup_is_not_told_to_be_all_of_it():
     plan = plan_restore(wanted_back(strip="sub"), found(strip="sub"))
-    assert plan.after["content"] == "that of the archive 'pgdata-20260101T000000Z.tar.zst'"
+    assert plan.after["content"] == "that of the folder 'sub' of the archive 'pgdata-20260101T000000Z.tar.zst'"
 
 
 def test_secrets_among_the_options_are_not_shown():
