@@ -177,7 +177,7 @@ def _look_at(stream: Source, checked: Checked, progress: Progress, on_entry: Cal
         checked.unpacked += count
         progress.advance(count)
 
-    for entry in read_tar(stream, on_bytes=on_bytes):
+    for entry in map(_relative, read_tar(stream, on_bytes=on_bytes)):
         checked.digest.add(entry)
         danger = dangers(entry)
         if danger and entry.kind in {"character", "block"}:
@@ -186,6 +186,14 @@ def _look_at(stream: Source, checked: Checked, progress: Progress, on_entry: Cal
             _remember(checked.dangers, f"'{shown(entry.path)}': {danger}")
         if on_entry is not None:
             on_entry(entry)
+
+
+def _relative(entry: Entry) -> Entry:
+    """Return the entry as tar unpacks it, which leaves out the slashes that names in an archive begin with."""
+    if not entry.path.startswith(b"/"):
+        return entry
+    target = entry.target.lstrip(b"/") if entry.kind == "link" else entry.target
+    return entry._replace(path=entry.path.lstrip(b"/"), target=target)
 
 
 def entries_below(
@@ -197,7 +205,7 @@ def entries_below(
     """
     start = prefix + b"/"
     with _opened(archive, kind, identity_file) as stream:
-        for entry in read_tar(stream, links=links):
+        for entry in map(_relative, read_tar(stream, links=links)):
             if not prefix:
                 yield entry
             elif entry.path.startswith(start):
@@ -211,7 +219,7 @@ def unpack(  # noqa: PLR0913 - a place, an archive, and how that is read
     """Unpack an archive, or what is below the folder `prefix` in it, into the empty volume. Raises ProgramError."""
     more: list[str] = []
     if prefix:
-        more = _only_below(prefix, dotted=_first_name(archive, kind, identity_file).startswith("./"))
+        more = _only_below(prefix, _first_name(archive, kind, identity_file))
     with _opened(archive, kind, identity_file) as stream:
         if isinstance(at, Helper):
             _unpack_here(at, volume, stream, more)
@@ -221,15 +229,17 @@ def unpack(  # noqa: PLR0913 - a place, an archive, and how that is read
                 sink.write(piece)
 
 
-def _only_below(prefix: bytes, *, dotted: bool) -> list[str]:
+def _only_below(prefix: bytes, first_name: str) -> list[str]:
     """Return the options by which tar unpacks what is below a folder, and gives the folder's own status to the root.
 
     --strip-components would leave that out. Hard links lead to the new names, symbolic links stay as they are.
+    `first_name` is that of the archive's first entry.
     """
     folder = os.fsdecode(_SPECIAL.sub(rb"\\\g<0>", prefix))
-    # tar takes names as the archive has them.
-    member = ("./" if dotted else "") + os.fsdecode(prefix)
-    return [f"--transform=flags=rhS;s,^(\\./)?{folder}(/|$),./,x", "--no-wildcards", "--", member]
+    # tar takes names as the archive has them: with "./", with "/", or with nothing in front.
+    front = next((text for text in ("./", "/") if first_name.startswith(text)), "")
+    member = front + os.fsdecode(prefix)
+    return [f"--transform=flags=rhS;s,^(\\.?/)?{folder}(/|$),./,x", "--no-wildcards", "--", member]
 
 
 def _unpack_here(at: Helper, volume: str, stream: IO[bytes], more: list[str]) -> None:

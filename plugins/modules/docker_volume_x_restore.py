@@ -21,8 +21,8 @@ description:
   - Archives of others are restored as well, when they are tar files, plain or compressed by gzip, zstd, bzip2 or xz, or
     encrypted by age or gpg. Those of C(offen/docker-volume-backup) and copies of C(/var/lib/docker/volumes) are known
     by their folders, see O(strip).
-  - Nothing that an archive holds can lead out of the volume. Entries with C(..) in their names and hard links to other
-    places are errors before anything is changed.
+  - Nothing that an archive holds can lead out of the volume. Slashes that names begin with are left out, as tar does.
+    Entries with C(..) in their names and hard links to other places are errors before anything is changed.
 author:
   - The voltainer.volumes developers (@voltainer)
 extends_documentation_fragment:

@@ -18,6 +18,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._archive_kind im
 from ansible_collections.voltainer.volumes.plugins.module_utils._archive_run import (
     Packing,
     check_recipients,
+    entries_below,
     open_archive,
     pack,
     read_back,
@@ -249,12 +250,29 @@ def test_an_archive_that_is_cut_off_is_told_when_unpacking(source, tmp_path, tar
         unpacked(path, target, kind)
 
 
-@pytest.mark.parametrize("dotted", [True, False])
-def test_what_is_below_a_folder_is_unpacked_alone(source, tmp_path, target, dotted):
-    names = ["./sub", "./file"] if dotted else ["sub", "file"]
-    subprocess.run(["tar", "-C", source, "-cf", tmp_path / "archive", *names], check=True)
+@pytest.mark.parametrize("front", ["", "./", "/"])
+def test_what_is_below_a_folder_is_unpacked_alone(source, tmp_path, target, front):
+    os.link(source / "sub" / "other", source / "sub" / "same")
+    change = ["--absolute-names", f"--transform=flags=rhS;s,^,{front},"]
+    subprocess.run(["tar", "-C", source, "-cf", tmp_path / "archive", *change, "sub", "file"], check=True)
     unpacked(tmp_path / "archive", target, ArchiveKind("none"), prefix=b"sub")
-    assert os.listdir(target) == ["other"]
+    assert sorted(os.listdir(target)) == ["other", "same"]
+    assert (target / "other").samefile(target / "same")
+    with archive(tmp_path / "archive") as handle:
+        entries = entries_below(handle, ArchiveKind("none"), prefix=b"sub")
+        assert sorted((entry.path, entry.target) for entry in entries) == [(b"other", b""), (b"same", b"other")]
+
+
+def test_names_that_begin_with_a_slash_are_in_the_volume_and_nowhere_else(source, tmp_path, target):
+    change = ["--absolute-names", "--transform=flags=rhS;s,^,/,"]
+    subprocess.run(["tar", "-C", source, "-cf", tmp_path / "archive", *change, "sub", "file"], check=True)
+    seen = []
+    with archive(tmp_path / "archive") as handle:
+        found = read_back(handle, ArchiveKind("none"), PROGRESS, on_entry=seen.append)
+    assert [entry.path for entry in seen] == [b"sub", b"sub/other", b"file"]
+    assert found.dangers == []
+    unpacked(tmp_path / "archive", target, ArchiveKind("none"))
+    assert sorted(os.listdir(target)) == ["file", "sub"]
 
 
 @pytest.mark.parametrize("name", ["backup/a", "a.c,k|u*p[x]$^\\/(s){2}+?", "-a b/\n"])

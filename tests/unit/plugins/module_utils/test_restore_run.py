@@ -71,6 +71,8 @@ def many(folder):
         ([*many("aaa/_data"), "pgdata/_data/PG_VERSION", "pgdata/_data/base/1"], "pgdata/_data", 2),
         ([*many("backup/old"), "data/db"], "", 1501),
         ([*many("_data"), "data/db"], "", 1501),
+        # As docker-volume-backup names entries.
+        ([*many("/backup/appcache"), "/backup/pgdata/PG_VERSION"], "backup/pgdata", 1),
     ],
 )
 def test_all_of_a_long_archive_tells_what_is_of_the_volume(proved, paths, prefix, files):
@@ -85,6 +87,7 @@ def test_all_of_a_long_archive_tells_what_is_of_the_volume(proved, paths, prefix
         ([*many("backup/pgdata"), "data/db"], {}, "also 'data/db'.*Set 'strip: backup/pgdata'"),
         (many("data"), {"strip": "nope"}, "there is no folder 'nope' in it.*it has 'data'"),
         ([], {}, "there is nothing in it"),
+        (["/../a"], {}, "dangerous: '../a': its path climbs"),
     ],
 )
 def test_what_cannot_be_the_volume_is_refused(proved, tmp_path, paths, params, words):
