@@ -12,7 +12,13 @@ import tarfile
 from contextlib import ExitStack
 
 import pytest
-from ansible_collections.voltainer.volumes.plugins.module_utils import _restore_run
+from ansible_collections.voltainer.volumes.plugins.module_utils import (
+    _fill_run,
+    _folders,
+    _quiesce_back,
+    _quiesce_run,
+    _restore_run,
+)
 from ansible_collections.voltainer.volumes.plugins.module_utils._archive_kind import ArchiveKind
 from ansible_collections.voltainer.volumes.plugins.module_utils._archive_run import read_back
 from ansible_collections.voltainer.volumes.plugins.module_utils._backup_names import ArchiveName
@@ -20,6 +26,8 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._errors import R
 from ansible_collections.voltainer.volumes.plugins.module_utils._progress import Progress
 
 from .backups import NEW_YEAR, manifest, wanted_back
+from .fake_rest import RestEngine, container
+from .volumes import folder_helper
 
 
 @pytest.fixture
@@ -138,3 +146,110 @@ def test_an_archive_of_the_controller_is_called_as_it_is_there(proved, monkeypat
     monkeypatch.setenv("VOLTAINER_RESTORE_SRC", "backups/mine.tar")
     with pytest.raises(RefusedError, match=r"from 'backups/mine\.tar': there is nothing in it"):
         proved()
+
+
+class Killed(BaseException):
+    """What stands for SIGKILL: nothing of the module's own handles it."""
+
+
+class Mortal:
+    """An engine whose user is killed before its n-th call that changes something, and says nothing then."""
+
+    CHANGING = ("create_", "remove_", "stop_", "start_")
+
+    def __init__(self, engine, number):
+        self._engine, self._left = engine, number
+
+    def __getattr__(self, name):
+        found = getattr(self._engine, name)
+        if not callable(found):
+            return found
+
+        def call(*args, **kwargs):
+            self._left -= name.startswith(self.CHANGING)
+            if self._left <= 0:
+                raise Killed
+            return found(*args, **kwargs)
+
+        return call
+
+
+@pytest.fixture
+def at_hand(monkeypatch):
+    """Let the data of volumes be reached without containers, and no test wait."""
+    now = [0.0]
+    for module in (_restore_run, _fill_run):
+        monkeypatch.setattr(module, "reach", folder_helper)
+        monkeypatch.setattr(module, "why_not_here", lambda _engine: "")
+    for module in (_quiesce_run, _quiesce_back):
+        monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+        monkeypatch.setattr(module.time, "sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
+
+
+@pytest.fixture
+def used(tmp_path, at_hand):
+    """Return an engine with a volume that has content, and that two containers have mounted."""
+    del at_hand
+    engine = RestEngine(tmp_path / "volumes", container("db"), container("off", "exited"))
+    engine.info = lambda: {"SystemTime": "2026-02-03T08:15:00Z"}
+    engine.create_volume("pgdata", "local", {}, {"team": "billing"})
+    (engine.folder("pgdata") / "old").write_text("precious")
+    return engine
+
+
+def restored(engine, tmp_path, check_mode=False, **params):
+    with tarfile.open(tmp_path / "new.tar", "w") as archive:
+        for name in ("backup/pgdata/new", "backup/other/else"):
+            member = tarfile.TarInfo(name)
+            member.size = 2
+            archive.addfile(member, io.BytesIO(b"hi"))
+    wanted = wanted_back(path=str(tmp_path / "new.tar"), **params)
+    return _restore_run.restore(engine, wanted, check_mode)
+
+
+def names(engine):
+    return {name: sorted(os.listdir(engine.folder(name))) for name in sorted(engine.volumes_by_name)}
+
+
+AFTER = {"pgdata": ["new"], "pgdata.before-20260203T081500Z": ["old"]}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root reaches the data of volumes")
+def test_users_rest_only_while_the_content_changes_places(used, tmp_path, monkeypatch):
+    seen = []
+    exchange = _folders.exchange
+
+    def watched(*args):
+        seen.append(used.state("db"))
+        exchange(*args)
+
+    monkeypatch.setattr(_folders, "exchange", watched)
+    with pytest.raises(RefusedError, match="mounted by db"):
+        restored(used, tmp_path)
+    told = restored(used, tmp_path, check_mode=True, quiesce="stop").plan
+    assert names(used) == {"pgdata": ["old"]}
+    done = restored(used, tmp_path, quiesce="stop")
+    assert [step.words for step in done.plan.steps] == [step.words for step in told.steps]
+    assert seen == ["exited"]
+    assert used.states() == {"db": "running", "off": "exited"}
+    assert names(used) == AFTER
+    assert (done.values["files"], done.values["strip"]) == (1, "backup/pgdata")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root reaches the data of volumes")
+@pytest.mark.parametrize("number", range(1, 19))
+def test_wherever_a_restore_is_killed_the_next_one_ends_it(used, tmp_path, number):
+    try:
+        restored(Mortal(used, number), tmp_path, quiesce="stop")
+        assert number > 16
+    except Killed:
+        # Never half of it.
+        assert os.listdir(used.folder("pgdata")) in (["old"], ["new"])
+    # The engine ends the helper container with its input.
+    used.containers = [one for one in used.containers if not one["Id"].startswith("helper")]
+    restored(used, tmp_path, quiesce="stop")
+    found = names(used)
+    assert found.pop("pgdata") == ["new"]
+    # An archive without a manifest is restored each time, and what was there is kept.
+    assert list(found.values()) in ([["old"]], [["old"], ["new"]])
+    assert used.states() == {"db": "running", "off": "exited"}
