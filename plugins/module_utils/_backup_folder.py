@@ -13,8 +13,9 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -30,6 +31,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._manifest import
 
 # A manifest has a few kilobytes; what has more is none.
 _LARGEST_MANIFEST = 4 << 20
+_PIECE = 1 << 20
 
 
 @dataclass
@@ -63,6 +65,26 @@ class BackupFolder:
                 f"Cannot read '{self._named(file)}'", "it is too large for what it is to be", "Remove it"
             )
         return text.decode("utf-8", "replace")
+
+    def size(self, file: str) -> int:
+        """Return the size of a file, or of what it is a link to: an archive may be kept elsewhere."""
+        try:
+            return os.stat(file, dir_fd=self.handle).st_size
+        except OSError as exc:
+            raise self._failed("read", file, exc) from exc
+
+    def sha256(self, file: str, on_bytes: Callable[[int], None]) -> str:
+        """Return the SHA-256 of a file; `on_bytes` is told of each piece that is read."""
+        digest = hashlib.sha256()
+        try:
+            handle = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=self.handle)
+            with os.fdopen(handle, "rb", 0) as opened:
+                for piece in iter(lambda: opened.read(_PIECE), b""):
+                    digest.update(piece)
+                    on_bytes(len(piece))
+        except OSError as exc:
+            raise self._failed("read", file, exc) from exc
+        return digest.hexdigest()
 
     @contextmanager
     def partial(self, file: str) -> Iterator[int]:

@@ -31,11 +31,15 @@ class FolderFacts:
 
 @dataclass(frozen=True)
 class StoredArchive:
-    """An archive that lies in a folder; `why` is what is wrong with a manifest that could not be read."""
+    """An archive that lies in a folder; `why` is what is wrong with a manifest that could not be read.
+
+    `broken` is how the file is known to differ from what its manifest says of it; empty where it is not.
+    """
 
     name: ArchiveName
     manifest: Manifest | None = None
     why: str = ""
+    broken: str = ""
 
     @property
     def origin(self) -> Origin | None:
@@ -83,6 +87,16 @@ def mine(found: BackupFound) -> list[Stored]:
     stored: list[Stored] = [*found.archives, *found.snapshots]
     own = [one for one in stored if one.origin and (isinstance(one, Snapshot) or one.origin.engine == found.engine.id)]
     return sorted(own, key=lambda one: (time_of(one), name_of(one)))
+
+
+def whole(found: BackupFound) -> list[Stored]:
+    """Return those of `mine` that count: archives that are known to be broken do not."""
+    return [one for one in mine(found) if one not in broken(found)]
+
+
+def broken(found: BackupFound) -> list[StoredArchive]:
+    """Return those of `mine` that are known to be broken."""
+    return [one for one in mine(found) if isinstance(one, StoredArchive) and one.broken]
 
 
 def time_of(stored: Stored) -> datetime:

@@ -14,12 +14,14 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._backup_found im
     FolderFacts,
     Stored,
     StoredArchive,
+    broken,
     check_tools,
     host_of,
     is_inside,
     mine,
     name_of,
     time_of,
+    whole,
 )
 from ansible_collections.voltainer.volumes.plugins.module_utils._backup_names import ArchiveName, name_archive
 from ansible_collections.voltainer.volumes.plugins.module_utils._backup_wanted import BackupWanted
@@ -58,7 +60,7 @@ def plan_backup(wanted: BackupWanted, found: BackupFound) -> Plan:
         before=_shown(wanted, found, ()),
         after=_shown(wanted, found, old, made, added=adding),
         steps=steps,
-        warnings=(*warnings, *_left_alone(wanted, found)),
+        warnings=(*warnings, *_broken(wanted, found), *_left_alone(wanted, found)),
     )
 
 
@@ -80,7 +82,8 @@ def unchanged(wanted: BackupWanted, found: BackupFound) -> Stored | None:
     last = past[-1] if past else None
     if last is None or last.origin is None:
         return None
-    if isinstance(last, StoredArchive) and last.name.encryption != wanted.encryption:
+    if isinstance(last, StoredArchive) and (last.broken or last.name.encryption != wanted.encryption):
+        # A restore would take the broken one, so an older one that is whole is not enough, either.
         return None
     same = last.origin.content_digest == now.content_digest and last.origin.same_definition(now)
     return last if same else None
@@ -89,12 +92,21 @@ def unchanged(wanted: BackupWanted, found: BackupFound) -> Stored | None:
 def old_backups(
     wanted: BackupWanted, found: BackupFound, *, adding: bool, made: ArchiveName | None = None
 ) -> list[Stored]:
-    """Return the backups that go once the new one is there, the oldest first."""
-    by_name = {(time_of(one), name_of(one)): one for one in mine(found)}
+    """Return the backups that go once the new one is there, the oldest first.
+
+    What is known to be broken takes no place among those that stay, and stays itself: see `_broken`.
+    """
+    by_name = {(time_of(one), name_of(one)): one for one in whole(found)}
     # The new one has its place among those that stay. A snapshot gets its ID only later.
     new = [(made.time if made else found.now, str(made or "~"))] if adding else []
     now = max([found.now, *(time for time, _name in new)])
     return [by_name[one] for one in to_remove([*by_name, *new], wanted.keep, now) if one in by_name]
+
+
+def to_prove(wanted: BackupWanted, found: BackupFound) -> StoredArchive | None:
+    """Return the archive that must be read before others go: the newest, where the run makes none and removes some."""
+    last = unchanged(wanted, found)
+    return last if isinstance(last, StoredArchive) and old_backups(wanted, found, adding=False) else None
 
 
 def estimated_bytes(wanted: BackupWanted, found: BackupFound) -> int | None:
@@ -230,6 +242,15 @@ def _removal(wanted: BackupWanted, old: Sequence[Stored]) -> tuple[Step, ...]:
         Step("prune-old", f"Remove the old archive '{name_of(one)}'", {"name": one.name})
         for one in old
         if isinstance(one, StoredArchive)
+    )
+
+
+def _broken(wanted: BackupWanted, found: BackupFound) -> tuple[str, ...]:
+    """Return warnings of archives that are of no use."""
+    return tuple(
+        f"The archive '{one.name}' in '{wanted.path}' is broken and does not count as a backup: {one.broken}. It stays:"
+        " look at the disk, and remove the archive and its manifest"
+        for one in broken(found)
     )
 
 

@@ -28,10 +28,12 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._backup_found im
     BackupFound,
     Stored,
     StoredArchive,
+    mine,
     name_of,
 )
 from ansible_collections.voltainer.volumes.plugins.module_utils._backup_names import ArchiveName
-from ansible_collections.voltainer.volumes.plugins.module_utils._backup_plan import plan_backup, unchanged
+from ansible_collections.voltainer.volumes.plugins.module_utils._backup_plan import plan_backup, to_prove, unchanged
+from ansible_collections.voltainer.volumes.plugins.module_utils._backup_proof import proved, sized
 from ansible_collections.voltainer.volumes.plugins.module_utils._backup_wanted import BackupWanted
 from ansible_collections.voltainer.volumes.plugins.module_utils._beside import beside
 from ansible_collections.voltainer.volumes.plugins.module_utils._copy_plan import around, writing
@@ -138,7 +140,7 @@ def _observe(
         if not check_mode and os.path.isdir(wanted.path):
             with backup_folder(wanted.path) as folder:
                 folder.clean(wanted.name)
-        found = replace(found, folder=folder_facts(wanted.path), archives=stored_in(wanted.path, wanted.name))
+        found = _with_archives(wanted.path, wanted.name, found)
     found = replace(found, tools=tools(("tar", *wanted.programs)))
     if wanted.repository and "restic" in found.tools:
         restic = Restic(wanted.repository)
@@ -154,7 +156,31 @@ def _observe(
         # Held from here on until it was read, so that users rest no longer than that takes.
         seen.at = hold.enter_context(reach(engine, {wanted.name: False}))
         _look_inside(seen.at, wanted, seen, progress)
+        _prove_last(wanted, seen, progress)
     return seen
+
+
+def _with_archives(path: str, volume: str, found: BackupFound) -> BackupFound:
+    found = replace(found, folder=folder_facts(path), archives=stored_in(path, volume))
+    if not found.archives:
+        return found
+    own = mine(found)
+    with backup_folder(path) as folder:
+        return replace(found, archives=tuple(sized(folder, one) if one in own else one for one in found.archives))
+
+
+def _prove_last(wanted: BackupWanted, seen: _Seen, progress: Progress) -> None:
+    """Read the newest archive where older ones are to go and no new one is made: it may be all that is left."""
+    last = to_prove(wanted, seen.found)
+    if last is None or wanted.path is None:
+        return
+    progress.phase(wanted.name, "verify", last.manifest.bytes if last.manifest else None)
+    began = time.monotonic()
+    with backup_folder(wanted.path) as folder:
+        read = proved(folder, last, progress.advance)
+    seen.verify_seconds = time.monotonic() - began
+    archives = tuple(read if one == last else one for one in seen.found.archives)
+    seen.found = replace(seen.found, archives=archives)
 
 
 def _look_inside(at: Reach, wanted: BackupWanted, seen: _Seen, progress: Progress) -> None:

@@ -103,6 +103,7 @@ options:
       - Make no backup where the newest one, made by this engine and in the same place, has the same content, driver,
         driver options and labels, and is encrypted in the same way.
       - To find out, all data is read, and nothing is written.
+      - An archive whose size is not the one that its manifest says does not count, and a backup is made.
     type: bool
     default: false
   keep:
@@ -111,7 +112,10 @@ options:
       - A backup stays that any of the numbers keeps. Of each of the last days, weeks and months that have any, the
         newest stays. Days begin at midnight in UTC, weeks on Mondays.
       - Never removed are the newest backup, those whose time is in the future (made while a clock was wrong), and
-        archives that another engine made, or whose manifest is missing. Warnings tell of these.
+        archives that another engine made, whose manifest is missing, or that are known to be broken. Warnings tell of
+        these.
+      - Where no new archive is made, the newest one is read and compared with its manifest before others are removed. A
+        broken one takes the place of none that is whole, and a new backup is made.
       - Where it is not given, nothing is removed. V(0) for all is an error.
       - With restic, snapshots count that have the same host and the volume's tag, whatever made them.
     type: dict

@@ -19,6 +19,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._backup_names im
 from ansible_collections.voltainer.volumes.plugins.module_utils._backup_plan import (
     estimated_bytes,
     plan_backup,
+    to_prove,
     unchanged,
 )
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import RefusedError
@@ -333,3 +334,44 @@ def test_what_is_inside_a_folder(path, folder, inside):
 
 def test_snapshots_tell_how_the_volume_was_made():
     assert snapshot("a", NEW_YEAR).origin == Origin("pgdata", "local", {}, (), {"team": "billing"}, ENGINE.id, DIGEST)
+
+
+def broken(archive, why="it has 0 bytes, and its manifest says 1024"):
+    return replace(archive, broken=why)
+
+
+def test_a_broken_archive_does_not_count_as_unchanged_and_no_older_one_goes_for_it():
+    params = {"unless_changed": True, "keep": {"last": 1}}
+    whole, last = stored(8), broken(stored(9))
+    have = found(content_digest=DIGEST, archives=(stored(7), whole, last))
+    plan = plan_backup(wanted(**params), have)
+    assert unchanged(wanted(**params), have) is None
+    assert [step.words for step in plan.steps if step.verb == "prune-old"] == [
+        "Remove the old archive 'pgdata-20260107T000000Z.tar.zst'",
+        "Remove the old archive 'pgdata-20260108T000000Z.tar.zst'",
+    ]
+    assert plan.verbs[:3] == ("pack", "verify", "publish")
+    (warning,) = plan.warnings
+    assert warning.startswith("The archive 'pgdata-20260109T000000Z.tar.zst' in '/srv/backups' is broken and does not")
+    assert "it has 0 bytes, and its manifest says 1024. It stays" in warning
+    # It takes the place of none that is whole.
+    plan = plan_backup(wanted(keep={"last": 2}), have)
+    assert [step.arguments["name"] for step in plan.steps if step.verb == "prune-old"] == [stored(7).name]
+
+
+@pytest.mark.parametrize(
+    ("params", "archives", "day"),
+    [
+        ({"unless_changed": True, "keep": {"last": 1}}, (stored(8), stored(9)), 9),
+        # Cheap where nothing goes, or a new archive is made and proved.
+        ({"unless_changed": True, "keep": {"last": 2}}, (stored(8), stored(9)), None),
+        ({"unless_changed": True}, (stored(8), stored(9)), None),
+        ({"keep": {"last": 1}}, (stored(8), stored(9)), None),
+        ({"unless_changed": True, "keep": {"last": 1}}, (stored(8), broken(stored(9))), None),
+        # One of the future is not what a restore brings back.
+        ({"unless_changed": True, "keep": {"last": 1}}, (stored(8), stored(9), stored(20)), 9),
+    ],
+)
+def test_which_archive_is_proved_before_others_go(params, archives, day):
+    one = to_prove(wanted(**params), found(content_digest=DIGEST, archives=archives))
+    assert (one and one.name.time.day) == day
