@@ -248,8 +248,8 @@ def _removal(wanted: BackupWanted, old: Sequence[Stored]) -> tuple[Step, ...]:
 def _broken(wanted: BackupWanted, found: BackupFound) -> tuple[str, ...]:
     """Return warnings of archives that are of no use."""
     return tuple(
-        f"The archive '{one.name}' in '{wanted.path}' is broken and does not count as a backup: {one.broken}. It stays:"
-        " look at the disk, and remove the archive and its manifest"
+        f"The archive '{one.name}' in '{wanted.path}' is broken and does not count as a backup: {one.broken}. This"
+        " run leaves it where it is: look at the disk, and remove the archive and its manifest"
         for one in broken(found)
     )
 

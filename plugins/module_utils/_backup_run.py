@@ -9,7 +9,7 @@ import contextlib
 import itertools
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -30,6 +30,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._backup_found im
     StoredArchive,
     mine,
     name_of,
+    time_of,
 )
 from ansible_collections.voltainer.volumes.plugins.module_utils._backup_names import ArchiveName
 from ansible_collections.voltainer.volumes.plugins.module_utils._backup_plan import plan_backup, to_prove, unchanged
@@ -410,20 +411,21 @@ def _remove_old(wanted: BackupWanted, step: Step, progress: Progress) -> None:
 
 
 def _outcome(wanted: BackupWanted, seen: _Seen, plan: Plan) -> Outcome:
-    manifest, found = seen.manifest, seen.found
+    found = seen.found
     same = unchanged(wanted, found)
+    # Where nothing changed, the backup that is there stands for the one that was not made.
+    manifest = seen.manifest or (same.manifest if isinstance(same, StoredArchive) else None)
     plan = replace(
         plan, warnings=(*plan.warnings, *seen.resting.warnings, *_changed_warnings(wanted, seen), *seen.warnings)
     )
     archive = next((str(step.arguments["name"]) for step in plan.steps if step.verb == "publish"), None)
     if archive is None and same is not None and wanted.path:
         archive = name_of(same)
-    stored: list[Stored] = [*found.archives, *found.snapshots]
     removed = [name for step in plan.steps if step.verb == "prune-old" for name in _names(step.arguments)]
     values: dict[str, Any] = {
         "archive": os.path.join(wanted.path, archive) if wanted.path and archive else None,
         "snapshot": seen.snapshot or (name_of(same) if same and wanted.repository else None),
-        "manifest": asdict(manifest) if manifest else _manifest_of(same),
+        "manifest": asdict(manifest) if manifest else None,
         "content_digest": manifest.content_digest if manifest else found.content_digest,
         "sha256": manifest.sha256 if manifest else None,
         "bytes": manifest.bytes if manifest else None,
@@ -432,7 +434,7 @@ def _outcome(wanted: BackupWanted, seen: _Seen, plan: Plan) -> Outcome:
         "changed_while_reading": list(seen.changed)[:_NAMES],
         "sockets_skipped": seen.measured.sockets_count if seen.measured else 0,
         "removed": removed,
-        "kept": [name_of(one) for one in stored if name_of(one) not in removed],
+        "kept": _kept(found, removed, archive or seen.snapshot),
         "seconds_reading": round(seen.packed.seconds, 3),
         "seconds_verifying": round(seen.verify_seconds, 3),
         "seconds_quiesced": round(seen.resting.seconds, 3),
@@ -445,5 +447,9 @@ def _names(arguments: Mapping[str, Any]) -> list[str]:
     return list(arguments["ids"]) if "ids" in arguments else [str(arguments["name"])]
 
 
-def _manifest_of(one: Stored | None) -> dict[str, Any] | None:
-    return asdict(one.manifest) if isinstance(one, StoredArchive) and one.manifest else None
+def _kept(found: BackupFound, removed: Sequence[str], made: str | None) -> list[str]:
+    """Return the names of all backups that are there afterwards, the oldest first; `made` may be one that was there."""
+    stored: list[Stored] = [*found.archives, *found.snapshots]
+    names = [name_of(one) for one in sorted(stored, key=lambda one: (time_of(one), name_of(one)))]
+    there = [name for name in names if name not in removed]
+    return there if made is None or made in there else [*there, made]

@@ -478,12 +478,14 @@ content_digest:
   type: str
   sample: v1:2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae
 sha256:
-  description: The SHA-256 of the archive's file; V(null) with O(repository), and in check mode.
+  description:
+    - The SHA-256 of the archive's file. With O(unless_changed), where nothing changed, that of the newest one, as its
+      manifest says. V(null) with O(repository), and in check mode for an archive that would be made.
   returned: success
   type: str
   sample: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
 bytes:
-  description: The size of the archive, or how much the repository grew; V(null) in check mode.
+  description: The size of the archive; V(null) where RV(sha256) is.
   returned: success
   type: int
   sample: 10485760
@@ -493,7 +495,7 @@ content_bytes:
   type: int
   sample: 41943040
 files:
-  description: How many regular files the backup has; V(null) in check mode.
+  description: How many regular files the archive has; V(null) where RV(sha256) is.
   returned: success
   type: int
   sample: 1204
@@ -530,16 +532,25 @@ removed:
   elements: str
   sample: [pgdata-20260124T235959Z.tar.zst]
 kept:
-  description: The backups of the volume that are there now, the oldest first.
+  description:
+    - The backups of the volume that are there now, the oldest first, also those of other engines. In check mode, an
+      archive that would be made is among them. A snapshot that would be made is not, as it has no ID yet.
   returned: success
   type: list
   elements: str
   sample: [pgdata-20260130T235959Z.tar.zst, pgdata-20260131T235959Z.tar.zst]
 volume:
-  description: The name of the volume.
+  description: What the engine says of the volume, secret options hidden.
   returned: success
-  type: str
-  sample: pgdata
+  type: dict
+  sample:
+    CreatedAt: "2026-01-31T23:59:59Z"
+    Driver: local
+    Labels: {team: billing}
+    Mountpoint: /var/lib/docker/volumes/pgdata/_data
+    Name: pgdata
+    Options: null
+    Scope: local
 actions:
   description: What was done, or in check mode would be, in order; empty where nothing is to do.
   returned: success

@@ -353,7 +353,7 @@ def test_a_broken_archive_does_not_count_as_unchanged_and_no_older_one_goes_for_
     assert plan.verbs[:3] == ("pack", "verify", "publish")
     (warning,) = plan.warnings
     assert warning.startswith("The archive 'pgdata-20260109T000000Z.tar.zst' in '/srv/backups' is broken and does not")
-    assert "it has 0 bytes, and its manifest says 1024. It stays" in warning
+    assert "it has 0 bytes, and its manifest says 1024. This run leaves it" in warning
     # It takes the place of none that is whole.
     plan = plan_backup(wanted(keep={"last": 2}), have)
     assert [step.arguments["name"] for step in plan.steps if step.verb == "prune-old"] == [stored(7).name]

@@ -1,0 +1,106 @@
+# Copyright (c) 2026, The voltainer.volumes developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whole backups of a folder in the place of a volume, which is reached as one of an engine elsewhere."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from contextlib import contextmanager
+from types import SimpleNamespace
+
+import pytest
+from ansible_collections.voltainer.volumes.plugins.module_utils import _backup_run
+from ansible_collections.voltainer.volumes.plugins.module_utils._backup_run import back_up
+from ansible_collections.voltainer.volumes.plugins.module_utils._quiesce_run import Resumed
+from ansible_collections.voltainer.volumes.plugins.module_utils._usage import Users
+from ansible_collections.voltainer.volumes.plugins.module_utils._volume import Volume
+
+from .backups import ENGINE, wanted
+from .volumes import inspect
+
+TIMES = [f"2026-01-0{day}T00:00:00Z" for day in range(1, 9)]
+
+
+class FarVolume:
+    """A folder, of which nothing but a tar file can be had."""
+
+    def __init__(self, place):
+        self.place = place
+
+    @contextmanager
+    def packed(self, _volume):
+        with subprocess.Popen(["tar", "-C", self.place, "-cf", "-", "."], stdout=subprocess.PIPE) as tar:
+            yield tar.stdout
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Return a function that backs the volume up, each time a day later, and returns what the module does."""
+    volume, archives = tmp_path / "volume", tmp_path / "archives"
+    volume.mkdir()
+    archives.mkdir()
+    (volume / "file").write_text("first")
+    times = iter(TIMES)
+
+    @contextmanager
+    def reach(_engine, _volumes):
+        yield FarVolume(volume)
+
+    monkeypatch.setattr(_backup_run, "reach", reach)
+    monkeypatch.setattr(_backup_run, "resume_interrupted", lambda *_args: Resumed())
+
+    def it(*, check_mode=False, users=Users(), **params):  # noqa: B008 - it cannot be changed
+        engine = SimpleNamespace(
+            volume=lambda _name: Volume.from_inspect(inspect()),
+            users=lambda _name: users,
+            info=lambda: {"ID": ENGINE.id, "Name": ENGINE.name, "ServerVersion": "1", "SystemTime": next(times)},
+            transport=SimpleNamespace(api_version="1.45"),
+        )
+        params = {"compression": "none", "path": str(archives), **params}
+        return back_up(engine, wanted(**params), check_mode)
+
+    it.volume, it.archives = volume, archives
+    return it
+
+
+def test_a_broken_archive_makes_way_for_a_new_one_before_any_other_goes(run):
+    unless = {"unless_changed": True, "keep": {"last": 1}}
+    first = run().values["archive"]
+    (run.volume / "file").write_text("second")
+    second = run().values["archive"]
+    with open(second, "r+b") as archive:
+        archive.seek(600)
+        archive.write(b"x")
+    predicted = run(**unless, check_mode=True)
+    assert os.path.exists(first)
+    made = run(**unless)
+    assert predicted.plan.verbs == made.plan.verbs == ("pack", "verify", "publish", "prune-old")
+    assert "its sha256 is" in made.plan.warnings[0]
+    assert predicted.plan.warnings == made.plan.warnings
+    assert made.values["removed"] == [os.path.basename(first)]
+    # The size of the broken one is right: it only is one of those that go now.
+    again = run(**unless)
+    assert again.values["removed"] == [os.path.basename(second)]
+    assert again.values["archive"] == made.values["archive"]
+
+
+def test_what_is_told_of_backups_and_of_one_that_nobody_needs(run):
+    first = run().values
+    second = run(unless_changed=True).values
+    assert second["archive"] == first["archive"]
+    for key in ("sha256", "bytes", "files", "content_bytes", "content_digest", "manifest", "kept"):
+        assert second[key] == first[key], key
+    assert first["kept"] == [os.path.basename(first["archive"])]
+    assert (first["files"], first["content_bytes"]) == (1, 5)
+    assert first["bytes"] == os.path.getsize(first["archive"])
+    assert first["volume"]["Name"] == "pgdata"
+    (run.volume / "file").write_text("second")
+    keep = {"keep": {"last": 1}, "unless_changed": True}
+    predicted = run(**keep, check_mode=True).values
+    assert predicted["kept"] == [os.path.basename(predicted["archive"])]
+    assert (predicted["sha256"], predicted["bytes"], predicted["files"]) == (None, None, None)
+    third = run(**keep).values
+    assert third["kept"] == [os.path.basename(third["archive"])]
+    assert third["removed"] == first["kept"]
