@@ -58,7 +58,14 @@ options:
       - A folder of the controller, into which the archive and its manifest are copied when they are complete. They
         stay in O(path) as well.
       - The folder is made where it is not there. A relative path begins at the playbook.
-      - This is done by the module's action plugin.
+      - Give each host a folder of its own, such as C(backups/{{ inventory_hostname }}). Names have the volume and the
+        second alone, so archives of two hosts may have the same. Where another file of the name is there, it stays, and
+        that is an error.
+      - Where the task becomes C(root) after another user logged in, a copy of the archive lies on the host meanwhile,
+        which only the user who logged in can read, in that user's folder for Ansible (C(remote_tmp)). Where that has no
+        space for it, or the task becomes another user than C(root), the archive comes in pieces, which takes several
+        times as long.
+      - This is done by the module's action plugin. It is verified by its digest, whatever O(verify) says.
     type: str
   compression:
     description:
@@ -552,7 +559,9 @@ volume:
     Options: null
     Scope: local
 actions:
-  description: What was done, or in check mode would be, in order; empty where nothing is to do.
+  description:
+    - What was done, or in check mode would be, in order, with O(fetch_to) also on the controller; empty where nothing
+      is to do.
   returned: success
   type: list
   elements: str
