@@ -5,7 +5,8 @@
 
 A backup is an archive and a manifest beside it. The manifest gets its name first, and loses it last: so whoever sees an
 archive under its name sees all of the backup. A file is written under a partial name, which its writer holds locked.
-What no process holds was left by one that was killed, and goes with the next run.
+What no process holds was left by one that was killed, and goes with the next run. A manifest alone is no trace of that:
+its archive may have been moved to where storage costs less.
 """
 
 from __future__ import annotations
@@ -15,14 +16,14 @@ import errno
 import fcntl
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from ansible_collections.voltainer.volumes.plugins.module_utils._backup_names import (
     MANIFEST_ENDING,
+    PARTIAL_ENDING,
     ArchiveName,
-    archives_of,
     partial,
     partials_of,
 )
@@ -32,6 +33,21 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._manifest import
 # A manifest has a few kilobytes; what has more is none.
 _LARGEST_MANIFEST = 4 << 20
 _PIECE = 1 << 20
+# What file systems say that have no locks, as some shares.
+_NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
+_BLOCK = 512
+
+
+@dataclass(frozen=True)
+class Left:
+    """What killed runs left of archives of a volume: the files, for each partial one, and how many bytes they take.
+
+    `unknown` are partial files of which nobody can tell whether a run is at them, each with the reason.
+    """
+
+    files: Mapping[str, tuple[str, ...]]
+    bytes: int = 0
+    unknown: tuple[str, ...] = ()
 
 
 @dataclass
@@ -95,8 +111,7 @@ class BackupFolder:
         except OSError as exc:
             raise self._failed("write", file, exc) from exc
         try:
-            # Waits for another run that takes it for one that was left: that has it for a moment.
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            self._lock(file, handle)
             self._check_there(name, handle)
             yield handle
         finally:
@@ -104,13 +119,18 @@ class BackupFolder:
                 os.unlink(name, dir_fd=self.handle)
             os.close(handle)
 
+    def _lock(self, file: str, handle: int) -> None:
+        try:
+            # Waits for another run that takes it for one that was left: that has it for a moment.
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        except OSError as exc:
+            # Where there are no locks, no run can take it for one that was left, either.
+            if exc.errno not in _NO_LOCKS:
+                raise self._failed("write", file, exc) from exc
+
     def _check_there(self, name: str, handle: int) -> None:
         """Raise VolumesError where another run took the file for one that was left, before it was locked."""
-        try:
-            there = os.path.samestat(os.stat(name, dir_fd=self.handle, follow_symlinks=False), os.fstat(handle))
-        except FileNotFoundError:
-            there = False
-        if not there:
+        if not self._is(name, handle):
             raise VolumesError(
                 f"Cannot write '{self._named(name)}'",
                 "another run made and removed files of the volume at the same moment",
@@ -150,25 +170,91 @@ class BackupFolder:
                 raise self._failed("write", file, exc) from exc
             self.publish(file)
 
+    def complete(self, archive: ArchiveName, manifest: str) -> None:
+        """Give the archive its name, whose partial file is on the disk, and its manifest before."""
+        self.write(archive.manifest, manifest)
+        try:
+            self.publish(str(archive))
+        except BaseException:
+            if not self._has(str(archive)):
+                self._unlink(archive.manifest)
+            raise
+
     def remove(self, archive: ArchiveName) -> None:
         """Remove an archive and its manifest."""
         # The archive first: a manifest without one is nothing, while an archive without a manifest may still be used.
-        for file in (str(archive), archive.manifest):
+        # A run that is killed in between leaves what it would leave of one that was not complete.
+        try:
+            with contextlib.suppress(FileNotFoundError):
+                os.rename(str(archive), partial(str(archive)), src_dir_fd=self.handle, dst_dir_fd=self.handle)
+        except OSError as exc:
+            raise self._failed("remove", str(archive), exc) from exc
+        for file in (str(archive), archive.manifest, partial(str(archive))):
             self._unlink(file)
 
-    def clean(self, volume: str) -> None:
-        """Remove what killed runs left of archives of the volume: partial files, and manifests without an archive."""
+    def left(self, volume: str) -> Left:
+        """Return what killed runs left of archives of the volume; changes nothing."""
+        found: dict[str, tuple[str, ...]] = {}
+        unknown: list[str] = []
+        size = 0
         for file in partials_of(volume, self.files()):
-            self._remove_unheld(file)
-        files = frozenset(self.files())
-        names = (file[: -len(MANIFEST_ENDING)] for file in files if file.endswith(MANIFEST_ENDING))
-        for archive in archives_of(volume, names):
-            # Of a run that goes on, the archive is about to get its name.
-            if str(archive) not in files and partial(str(archive)) not in files and not self._has(str(archive)):
-                self._unlink(archive.manifest)
+            with _noted(file, unknown), self._unheld(file) as handle:
+                if handle is not None:
+                    found[file] = self._with_manifest(file)
+                    size += self._takes(handle)
+        return Left(found, size, tuple(unknown))
+
+    def clean(self, file: str) -> None:
+        """Remove a partial file that a killed run left, and the manifest that had got its name before the archive."""
+        try:
+            with self._unheld(file) as handle:
+                for one in self._with_manifest(file) if handle is not None else ():
+                    self._unlink(one)
+        except OSError as exc:
+            raise self._failed("remove", file, exc) from exc
+
+    @contextmanager
+    def _unheld(self, file: str) -> Iterator[int | None]:
+        """Yield a partial file, open and locked; None where it is gone, or a run is at it. Raises OSError."""
+        try:
+            # Shares lock only what is open to be written to.
+            handle = os.open(file, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=self.handle)
+        except FileNotFoundError:
+            yield None
+            return
+        try:
+            yield handle if self._take(handle) and self._is(file, handle) else None
+        finally:
+            os.close(handle)
+
+    def _take(self, handle: int) -> bool:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def _with_manifest(self, file: str) -> tuple[str, ...]:
+        """Return what is to be removed with a partial file, in order: it goes last, since it tells of the other."""
+        archive = file[1:].removesuffix(PARTIAL_ENDING)
+        manifest = f"{archive}{MANIFEST_ENDING}"
+        if archive.endswith(MANIFEST_ENDING) or self._has(archive) or not self._has(manifest):
+            return (file,)
+        return (manifest, file)
+
+    def _takes(self, handle: int) -> int:
+        found = os.fstat(handle)
+        # With two names, it is the archive as well.
+        return found.st_blocks * _BLOCK if found.st_nlink == 1 else 0
+
+    def _is(self, name: str, handle: int) -> bool:
+        """Return whether the name still is that of the open file."""
+        try:
+            return os.path.samestat(os.stat(name, dir_fd=self.handle, follow_symlinks=False), os.fstat(handle))
+        except FileNotFoundError:
+            return False
 
     def _has(self, file: str) -> bool:
-        # A list of a folder that changes meanwhile need not have what was renamed.
         try:
             os.stat(file, dir_fd=self.handle, follow_symlinks=False)
         except FileNotFoundError:
@@ -181,22 +267,6 @@ class BackupFolder:
                 os.unlink(file, dir_fd=self.handle)
         except OSError as exc:
             raise self._failed("remove", file, exc) from exc
-
-    def _remove_unheld(self, file: str) -> None:
-        try:
-            handle = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=self.handle)
-        except FileNotFoundError:
-            return
-        except OSError as exc:
-            raise self._failed("remove", file, exc) from exc
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.unlink(file, dir_fd=self.handle)
-        except (BlockingIOError, FileNotFoundError):
-            # Another run is at it.
-            return
-        finally:
-            os.close(handle)
 
     def sync(self) -> None:
         """Make the names that were given or taken away outlive a power cut, where the file system can."""
@@ -214,6 +284,14 @@ class BackupFolder:
     def _failed(self, action: str, file: str, exc: OSError) -> VolumesError:
         way_out = _BUSY if isinstance(exc, FileExistsError) else _WAYS.get(action, "")
         return VolumesError(f"Cannot {action} '{self._named(file)}'", exc.strerror or str(exc), way_out)
+
+
+@contextmanager
+def _noted(file: str, noted: list[str]) -> Iterator[None]:
+    try:
+        yield
+    except OSError as exc:
+        noted.append(f"{file} ({exc.strerror or exc})")
 
 
 _BUSY = "Another run makes a backup of the volume at this moment: run the task again when that has ended"

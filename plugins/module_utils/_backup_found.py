@@ -52,11 +52,12 @@ class BackupFound:
     """What was observed on the way to a backup.
 
     `now` is the time of the engine's host, and `host_os` its operating system. `archives` are those of the volume in
-    the folder `path`, `snapshots` those of the volume and host in the repository; `repository_there` is None where
-    nobody looked. `tools` are the versions of the programs that are there. `content_bytes` (the sizes of all files) and
-    `entries` are what the volume holds, `content_digest` is looked up only where an unchanged volume is not to be
-    backed up; None is unknown. `first` are the steps that end what an interrupted run left behind, `rest` and `resume`
-    those that bring the volume's users to rest and back.
+    the folder `path`, and `unknown` partial files there that may be of runs that go on. `snapshots` are those of the
+    volume and host in the repository; `repository_there` is None where nobody looked. `tools` are the versions of the
+    programs that are there. `content_bytes` (the sizes of all files) and `entries` are what the volume holds,
+    `content_digest` is looked up only where an unchanged volume is not to be backed up; None is unknown. `first` are
+    the steps that remove what runs left that were killed, `rest` and `resume` those that bring the volume's users to
+    rest and back.
     """
 
     now: datetime
@@ -66,6 +67,7 @@ class BackupFound:
     folder: FolderFacts | None = None
     archives: tuple[StoredArchive, ...] = ()
     repository_there: bool | None = None
+    unknown: tuple[str, ...] = ()
     snapshots: tuple[Snapshot, ...] = ()
     tools: Mapping[str, str] = field(default_factory=dict)
     content_bytes: int | None = None

@@ -60,7 +60,7 @@ def plan_backup(wanted: BackupWanted, found: BackupFound) -> Plan:
         before=_shown(wanted, found, ()),
         after=_shown(wanted, found, old, made, added=adding),
         steps=steps,
-        warnings=(*warnings, *_broken(wanted, found), *_left_alone(wanted, found)),
+        warnings=(*warnings, *_unknown(wanted, found), *_broken(wanted, found), *_left_alone(wanted, found)),
     )
 
 
@@ -242,6 +242,16 @@ def _removal(wanted: BackupWanted, old: Sequence[Stored]) -> tuple[Step, ...]:
         Step("prune-old", f"Remove the old archive '{name_of(one)}'", {"name": one.name})
         for one in old
         if isinstance(one, StoredArchive)
+    )
+
+
+def _unknown(wanted: BackupWanted, found: BackupFound) -> tuple[str, ...]:
+    """Return warnings of files that nobody can tell anything of."""
+    if not found.unknown:
+        return ()
+    return (
+        f"Nobody can tell whether these files in '{wanted.path}' were left by runs that were killed, so they stay:"
+        f" {some(found.unknown)}. Remove them where no other backup of the volume '{wanted.name}' runs",
     )
 
 

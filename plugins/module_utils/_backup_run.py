@@ -138,9 +138,6 @@ def _observe(
     host_os = str(info.get("OperatingSystem") or "unknown")
     found = BackupFound(now=now_of(info), engine=facts, host_os=host_os, volume=volume)
     if wanted.path:
-        if not check_mode and os.path.isdir(wanted.path):
-            with backup_folder(wanted.path) as folder:
-                folder.clean(wanted.name)
         found = _with_archives(wanted.path, wanted.name, found)
     found = replace(found, tools=tools(("tar", *wanted.programs)))
     if wanted.repository and "restic" in found.tools:
@@ -163,11 +160,20 @@ def _observe(
 
 def _with_archives(path: str, volume: str, found: BackupFound) -> BackupFound:
     found = replace(found, folder=folder_facts(path), archives=stored_in(path, volume))
-    if not found.archives:
+    if not found.folder or found.folder.kind != "folder":
         return found
     own = mine(found)
     with backup_folder(path) as folder:
-        return replace(found, archives=tuple(sized(folder, one) if one in own else one for one in found.archives))
+        archives = tuple(sized(folder, one) if one in own else one for one in found.archives)
+        left = folder.left(volume)
+    clean = tuple(
+        Step("clean", f"Remove what a run that was killed left in '{path}': {', '.join(files)}", {"file": file})
+        for file, files in left.files.items()
+    )
+    if found.folder.free is not None:
+        # They are gone before there is anything new.
+        found = replace(found, folder=replace(found.folder, free=found.folder.free + left.bytes))
+    return replace(found, archives=archives, unknown=left.unknown, first=clean)
 
 
 def _prove_last(wanted: BackupWanted, seen: _Seen, progress: Progress) -> None:
@@ -233,6 +239,10 @@ def _changed_warnings(wanted: BackupWanted, seen: _Seen) -> tuple[str, ...]:
 
 
 def _carry_out(engine: DataEngine, wanted: BackupWanted, seen: _Seen, plan: Plan, progress: Progress) -> None:
+    for step in plan.steps:
+        if step.verb == "clean" and wanted.path:
+            with backup_folder(wanted.path) as folder:
+                folder.clean(step.arguments["file"])
     if "pack" in plan.verbs and wanted.path:
         with backup_folder(wanted.path) as folder:
             name = next(step.arguments["name"] for step in plan.steps if step.verb == "pack")
@@ -273,8 +283,7 @@ def _archive(engine: DataEngine, wanted: BackupWanted, seen: _Seen, making: _Mak
         # The archive goes to the disk, and the engine ends its hold on the volume, while it is read back from memory.
         with synced(archive), beside(seen.hold.close):
             seen.manifest = _proved(wanted, seen, archive, name, progress)
-        folder.write(name.manifest, seen.manifest.to_json())
-        folder.publish(str(name))
+        folder.complete(name, seen.manifest.to_json())
 
 
 def _packing(wanted: BackupWanted) -> Packing:

@@ -16,7 +16,8 @@ description:
     of the file and of the content, by which it is proved whole. An archive is a tar file that C(tar) unpacks without
     this collection, by way of C(zstd), C(gzip), C(age) or C(gpg).
   - An archive gets its name only when it is complete and, with O(verify), was read again. A task that is killed leaves
-    no archive that seems to be one. The next task removes what it left.
+    no archive that seems to be one. The next task removes what it left, and tells so in RV(actions). A manifest whose
+    archive was moved elsewhere stays.
   - Containers and services that use the volume can rest meanwhile (O(quiesce), O(services)). They go on as soon as the
     data is read, while what was packed is still verified.
   - All that can be seen before is checked before anybody is brought to rest. A folder that is not there, a program that

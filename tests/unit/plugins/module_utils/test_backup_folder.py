@@ -135,7 +135,8 @@ def test_the_manifest_goes_last(folder, monkeypatch):
 
     monkeypatch.setattr(os, "unlink", recording)
     folder.remove(NAME)
-    assert removed == [str(NAME), NAME.manifest]
+    # It lost its name before.
+    assert removed[-2:] == [NAME.manifest, partial(str(NAME))]
     # What is gone needs no removal.
     folder.remove(NAME)
     assert files(folder) == []
@@ -145,7 +146,7 @@ def test_an_archive_that_cannot_be_removed_keeps_its_manifest(folder, monkeypatc
     for file in (str(NAME), NAME.manifest):
         folder.write(file, "x")
     with monkeypatch.context() as patched:
-        patched.setattr(os, "unlink", failing(errno.EACCES))
+        patched.setattr(os, "rename", failing(errno.EACCES))
         with pytest.raises(VolumesError, match=f"Cannot remove '{folder.path}/{NAME}': Permission denied"):
             folder.remove(NAME)
     assert files(folder) == sorted([str(NAME), NAME.manifest])
@@ -172,16 +173,25 @@ def writer(folder):
         process.kill()
 
 
+def clean(folder, volume="pgdata"):
+    """Remove what is left; return what was told of that before."""
+    left = folder.left(volume)
+    before = files(folder)
+    for file in left.files:
+        folder.clean(file)
+    assert sorted({*before} - {*files(folder)}) == sorted(one for names in left.files.values() for one in names)
+    return left
+
+
 def test_what_a_killed_run_left_goes_and_what_a_living_one_writes_stays(folder, writer):
     folder.write(NAME.manifest, manifest(NAME).to_json())
-    folder.clean("pgdata")
+    assert clean(folder).files == {}
     # Its manifest is there before it is.
     assert files(folder) == sorted([partial(str(NAME)), NAME.manifest])
     writer.kill()
     writer.wait()
-    folder.clean("pgdata2")
-    assert files(folder) == sorted([partial(str(NAME)), NAME.manifest])
-    folder.clean("pgdata")
+    assert clean(folder, "pgdata2").files == {}
+    assert clean(folder).files == {partial(str(NAME)): (NAME.manifest, partial(str(NAME)))}
     assert files(folder) == []
 
 
@@ -189,12 +199,79 @@ def test_whole_backups_and_other_files_stay(folder):
     for name in (NAME, OTHER):
         folder.write(name.manifest, "x")
         folder.write(str(name), "x")
+    # The archive may have been moved elsewhere.
     folder.write(LATER.manifest, "x")
     folder.write("notes.json", "x")
-    folder.clean("pgdata")
-    assert files(folder) == sorted(
-        ["notes.json", *(file for one in (NAME, OTHER) for file in (str(one), one.manifest))]
-    )
+    before = files(folder)
+    # A run was killed when its archive had got its name, and another one in the midst of a manifest.
+    os.link(f"{folder.path}/{NAME}", f"{folder.path}/{partial(str(NAME))}")
+    for file in (partial(LATER.manifest), partial(OTHER.manifest)):
+        with open(f"{folder.path}/{file}", "wb") as begun:
+            begun.write(b"x" * 5000)
+    left = clean(folder)
+    assert left.files == {file: (file,) for file in (partial(str(NAME)), partial(LATER.manifest))}
+    assert 5000 <= left.bytes < 100_000
+    assert files(folder) == sorted([*before, partial(OTHER.manifest)])
+
+
+def test_a_removal_that_is_killed_is_ended_by_the_next_run(folder, monkeypatch):
+    for file in (str(NAME), NAME.manifest):
+        folder.write(file, "x")
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "unlink", failing(errno.EIO))
+        with pytest.raises(VolumesError, match="Cannot remove"):
+            folder.remove(NAME)
+    assert files(folder) == [partial(str(NAME)), NAME.manifest]
+    clean(folder)
+    assert files(folder) == []
+
+
+def test_a_manifest_does_not_stay_without_its_archive(folder, monkeypatch):
+    def fail(file):
+        raise VolumesError(f"Cannot write '{file}'", "it broke")
+
+    publish = folder.publish
+    monkeypatch.setattr(folder, "publish", lambda file: publish(file) if file.endswith(".json") else fail(file))
+    with pytest.raises(VolumesError, match="it broke"), folder.partial(str(NAME)):
+        folder.complete(NAME, "x")
+    assert files(folder) == []
+    monkeypatch.undo()
+    with folder.partial(str(NAME)):
+        folder.complete(NAME, "x")
+    assert files(folder) == [str(NAME), NAME.manifest]
+
+
+def as_on_shares(handle, how):
+    """Lock as NFS does: only what is open to be written to."""
+    if fcntl.fcntl(handle, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+
+
+def test_what_a_killed_run_left_on_a_share_goes(folder, monkeypatch):
+    with open(f"{folder.path}/{partial(str(NAME))}", "wb"):
+        pass
+    monkeypatch.setattr(fcntl, "flock", as_on_shares)
+    assert list(clean(folder).files) == [partial(str(NAME))]
+    folder.write("a", "whole")
+    assert files(folder) == ["a"]
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP])
+def test_without_locks_files_are_written_and_none_is_taken_for_one_that_was_left(folder, monkeypatch, number):
+    with open(f"{folder.path}/{partial(str(NAME))}", "wb"):
+        pass
+    monkeypatch.setattr(fcntl, "flock", failing(number))
+    left = clean(folder)
+    assert (left.files, left.unknown) == ({}, (f"{partial(str(NAME))} ({os.strerror(number)})",))
+    folder.write("a", "whole")
+    assert files(folder) == [partial(str(NAME)), "a"]
+
+
+def test_a_lock_that_fails_otherwise_is_told(folder, monkeypatch):
+    monkeypatch.setattr(fcntl, "flock", failing(errno.EIO))
+    with pytest.raises(VolumesError, match=f"Cannot write '{folder.path}/a': {os.strerror(errno.EIO)}"):
+        folder.write("a", "text")
+    assert files(folder) == []
 
 
 def test_one_who_cleans_while_a_file_is_begun_is_waited_for(folder, monkeypatch):
@@ -212,8 +289,11 @@ def test_one_who_cleans_while_a_file_is_begun_is_waited_for(folder, monkeypatch)
 
 def test_a_partial_file_that_is_no_file_is_told_and_stays(folder):
     os.symlink("/etc/hostname", f"{folder.path}/{partial(str(NAME))}")
+    left = clean(folder)
+    assert (left.files, left.unknown) == ({}, (f"{partial(str(NAME))} (Too many levels of symbolic links)",))
     with pytest.raises(VolumesError, match="Cannot remove"):
-        folder.clean("pgdata")
+        folder.clean(partial(str(NAME)))
+    assert files(folder) == [partial(str(NAME))]
 
 
 def test_how_much_is_free(folder):

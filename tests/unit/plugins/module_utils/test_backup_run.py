@@ -104,3 +104,20 @@ def test_what_is_told_of_backups_and_of_one_that_nobody_needs(run):
     third = run(**keep).values
     assert third["kept"] == [os.path.basename(third["archive"])]
     assert third["removed"] == first["kept"]
+
+
+def test_what_is_removed_of_killed_runs_is_told(run):
+    name = "pgdata-20251231T000000Z.tar"
+    for file in (f".{name}.partial", f"{name}.json", "pgdata-20251230T000000Z.tar.json"):
+        (run.archives / file).write_text("x")
+    predicted, done = run(check_mode=True), run()
+    words = f"Remove what a run that was killed left in '{run.archives}': {name}.json, .{name}.partial"
+    assert predicted.plan.steps[0].words == done.plan.steps[0].words == words
+    assert min(path.name for path in run.archives.iterdir()) == "pgdata-20251230T000000Z.tar.json"
+    assert run(unless_changed=True).plan.steps == ()
+
+
+def test_what_nobody_can_tell_of_stays_with_a_warning(run):
+    (run.archives / ".pgdata-20251231T000000Z.tar.partial").mkdir()
+    (warning,) = run().plan.warnings
+    assert "so they stay: .pgdata-20251231T000000Z.tar.partial (Is a directory). Remove them where no" in warning
