@@ -26,7 +26,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._backup_found im
 from ansible_collections.voltainer.volumes.plugins.module_utils._backup_names import ArchiveName, name_archive
 from ansible_collections.voltainer.volumes.plugins.module_utils._backup_wanted import BackupWanted
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import RefusedError
-from ansible_collections.voltainer.volumes.plugins.module_utils._manifest import origin_of
+from ansible_collections.voltainer.volumes.plugins.module_utils._manifest import origin_of, recipients_of
 from ansible_collections.voltainer.volumes.plugins.module_utils._plan import Plan, Step
 from ansible_collections.voltainer.volumes.plugins.module_utils._restic import Repository, Snapshot, tags
 from ansible_collections.voltainer.volumes.plugins.module_utils._retention import to_remove
@@ -82,11 +82,19 @@ def unchanged(wanted: BackupWanted, found: BackupFound) -> Stored | None:
     last = past[-1] if past else None
     if last is None or last.origin is None:
         return None
-    if isinstance(last, StoredArchive) and (last.broken or last.name.encryption != wanted.encryption):
+    if isinstance(last, StoredArchive) and (last.broken or not _same_readers(wanted, last)):
         # A restore would take the broken one, so an older one that is whole is not enough, either.
         return None
     same = last.origin.content_digest == now.content_digest and last.origin.same_definition(now)
     return last if same else None
+
+
+def _same_readers(wanted: BackupWanted, archive: StoredArchive) -> bool:
+    """Return whether those can read the archive who could read the one that the task asks for, and nobody else."""
+    if archive.name.encryption != wanted.encryption:
+        return False
+    known = archive.manifest.recipients if archive.manifest else None
+    return wanted.encryption == "none" or known == recipients_of(wanted.recipients)
 
 
 def old_backups(

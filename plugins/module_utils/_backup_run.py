@@ -55,6 +55,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._manifest import
     Manifest,
     created_text,
     origin_of,
+    recipients_of,
     some_changed,
 )
 from ansible_collections.voltainer.volumes.plugins.module_utils._plan import Outcome, Plan, Step
@@ -355,6 +356,7 @@ def _proved(wanted: BackupWanted, seen: _Seen, archive: int, name: ArchiveName, 
         quiesced=wanted.quiesce.mode if seen.rest else "none",
         changed_while_reading=some_changed(seen.changed),
         sockets_skipped=seen.measured.sockets_count if seen.measured else 0,
+        recipients=recipients_of(wanted.recipients),
     )
 
 

@@ -91,7 +91,8 @@ class Manifest:
     `bytes` and `sha256` are those of the archive's file. `content_digest` is of what is packed, whatever packed it.
     `entries` counts files, folders and all else, `files` the regular files, and `content_bytes` is what these hold.
     `keeps` says of each of `KEPT` whether the archive has it. `changed_while_reading` names the first `MAX_CHANGED`
-    files that were written to meanwhile.
+    files that were written to meanwhile. `recipients` are the public keys of those who can decrypt it, as
+    `recipients_of` returns them; None where that is unknown.
     """
 
     volume: str
@@ -116,6 +117,7 @@ class Manifest:
     quiesced: Mode
     changed_while_reading: tuple[str, ...] = ()
     sockets_skipped: int = 0
+    recipients: tuple[str, ...] | None = None
     format: str = "tar"
     version: int = VERSION
 
@@ -157,7 +159,7 @@ def from_json(text: str, file: str) -> Manifest:
             manifest=file,
         )
     try:
-        manifest = Manifest(**_checked(record, _CHECKS, ""))
+        manifest = Manifest(**_checked({**_ADDED, **record}, _CHECKS, ""))
         _check_name(manifest)
     except _WrongError as exc:
         raise _damaged(file, f"the key '{exc.key}' {exc.why}") from None
@@ -177,6 +179,11 @@ def some_changed(paths: Iterable[str]) -> tuple[str, ...]:
     """Return the paths that a manifest names, as text: a file's name may be any bytes but NUL."""
     listed = [path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace") for path in paths]
     return tuple(sorted(listed)[:MAX_CHANGED])
+
+
+def recipients_of(given: Iterable[str]) -> tuple[str, ...]:
+    """Return recipients as a manifest has them: their order means nothing."""
+    return tuple(sorted(set(given)))
 
 
 def created_text(time: datetime) -> str:
@@ -282,6 +289,10 @@ def _texts(key: str, value: Any) -> tuple[str, ...]:
     return tuple(_text(f"{key}[{number}]", one) for number, one in enumerate(value))
 
 
+def _texts_or_none(key: str, value: Any) -> tuple[str, ...] | None:
+    return None if value is None else _texts(key, value)
+
+
 def _mapping(key: str, value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise _WrongError(key, "is no mapping")
@@ -360,7 +371,10 @@ _CHECKS: Mapping[str, _Check] = {
     "quiesced": _one_of(*get_args(Mode)),
     "changed_while_reading": _texts,
     "sockets_skipped": _number,
+    "recipients": _texts_or_none,
 }
+# What the first manifests did not have.
+_ADDED: Mapping[str, Any] = {"recipients": None}
 
 
 def _check_name(manifest: Manifest) -> None:

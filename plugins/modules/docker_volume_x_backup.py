@@ -92,8 +92,8 @@ options:
       - It is encrypted for the public keys in O(recipients). No secret key is on the host, so who gets into it cannot
         read the backups. Nor can the module, which is why O(verify) compares the file with what was written, and not
         its content.
-      - The manifest is not encrypted. It tells the volume's name, driver, options and labels, with secrets hidden, and
-        the names of files that changed while they were read.
+      - The manifest is not encrypted. It tells the volume's name, driver, options and labels, with secrets hidden, the
+        O(recipients), and the names of files that changed while they were read.
       - A repository of restic is always encrypted, with its own password.
     type: str
     choices: [none, age, gpg]
@@ -109,7 +109,8 @@ options:
   unless_changed:
     description:
       - Make no backup where the newest one, made by this engine and in the same place, has the same content, driver,
-        driver options and labels, and is encrypted in the same way.
+        driver options and labels, and is encrypted in the same way and for the same O(recipients). Another compression
+        alone is no reason for a backup.
       - To find out, all data is read, and nothing is written.
       - An archive whose size is not the one that its manifest says does not count, and a backup is made.
     type: bool
@@ -352,6 +353,7 @@ manifest:
     quiesced: stop
     changed_while_reading: []
     sockets_skipped: 1
+    recipients: []
   contains:
     version:
       description: The version of the manifest's form.
@@ -475,6 +477,12 @@ manifest:
       type: int
       returned: always
       sample: 1
+    recipients:
+      description: The public keys of those who can decrypt it, as the task gave them; V(null) where that is unknown.
+      type: list
+      elements: str
+      returned: always
+      sample: []
 snapshot:
   description: The ID of restic's snapshot; V(null) with O(path), and in check mode for one that would be made.
   returned: success

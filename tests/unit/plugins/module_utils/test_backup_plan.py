@@ -36,6 +36,8 @@ DAY = timedelta(days=1)
 NOW = NEW_YEAR + timedelta(days=10)
 TOOLS = {"tar": "1.35", "zstd": "1.5.7", "age": "1.2.1", "gpg": "2.4.7", "restic": "0.18.0"}
 KEY = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"
+OTHER_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGh5cG90aGV0aWNhbCBrZXkgZm9yIGRvY3VtZW50cyE backup"
+FOR_KEYS = {"encryption": "age", "recipients": [OTHER_KEY, KEY, KEY]}
 IN_REPOSITORY = {"path": None, "repository": REPOSITORY}
 MIB = 1024 * 1024
 REST = {"rest": (Step("quiesce", "Stop db"),), "resume": (Step("resume", "Start db"),)}
@@ -249,6 +251,11 @@ def test_how_large_an_archive_becomes(params, have, size):
         ({}, {"archives": (stored(9, "gzip"),)}, True),
         ({}, {"archives": (stored(9, encryption="age"),)}, False),
         ({"encryption": "age", "recipients": [KEY]}, {"archives": (stored(9),)}, False),
+        (FOR_KEYS, {"archives": (stored(9, encryption="age", recipients=(KEY, OTHER_KEY)),)}, True),
+        # Who gets a key, or loses it, needs another archive, and so does who may have none.
+        (FOR_KEYS, {"archives": (stored(9, encryption="age", recipients=(KEY,)),)}, False),
+        (FOR_KEYS, {"archives": (stored(9, encryption="age", recipients=(KEY, "age1third")),)}, False),
+        (FOR_KEYS, {"archives": (stored(9, encryption="age", recipients=None),)}, False),
         ({}, {"archives": (stored(9),), "volume": volume(Labels={})}, False),
         ({}, {"archives": (stored(9),), "volume": volume(Driver="rclone")}, False),
         ({}, {"archives": (stored(9),), "volume": volume(Options={"size": "1"})}, False),

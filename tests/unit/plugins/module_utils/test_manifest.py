@@ -15,6 +15,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._manifest import
     Origin,
     from_json,
     origin_of,
+    recipients_of,
     some_changed,
 )
 from ansible_collections.voltainer.volumes.plugins.module_utils._volume import Volume
@@ -40,7 +41,8 @@ def read(**changes):
         {"options": {}, "labels": None},
         {"options": {"o": "addr=192.0.2.1,password=********"}, "hidden_options": ("o",)},
         {"changed_while_reading": ("a", "b\u00e4"), "sockets_skipped": 3, "quiesced": "stop"},
-        {"name": ArchiveName("nas/reports", NEW_YEAR, "gzip", "age")},
+        {"name": ArchiveName("nas/reports", NEW_YEAR, "gzip", "age"), "recipients": ("age1a", "age1b")},
+        {"recipients": ()},
         {"content_bytes": 2**63 - 1},
         {"labels": {"": "", "multi": "line\nbreak\0"}},
     ],
@@ -49,6 +51,11 @@ def test_it_is_read_as_it_was_written(changes):
     one = manifest(**changes)
     assert from_json(one.to_json(), FILE) == one
     assert from_json(one.to_json(), FILE).to_json() == one.to_json()
+
+
+def test_manifests_without_recipients_can_still_be_read():
+    assert read(recipients=...) == read(recipients=None) == manifest()
+    assert recipients_of(["b", "a", "b"]) == ("a", "b")
 
 
 def test_its_text_is_stable():
@@ -105,6 +112,8 @@ def test_its_text_is_stable():
         ({"tools": {"tar": 1}}, "the key 'tools.tar' is no text"),
         ({"keeps": {}}, "the key 'keeps.owner' is missing"),
         ({"keeps": {**GOOD["keeps"], "owner": 1}}, "the key 'keeps.owner' is none of True, False"),
+        ({"recipients": "age1a"}, "the key 'recipients' is no list"),
+        ({"recipients": [1]}, "the key 'recipients[0]' is no text"),
         ({"quiesced": "kill"}, "the key 'quiesced' is none of none, pause, stop"),
         ({"changed_while_reading": ["a", 1]}, "the key 'changed_while_reading[1]' is no text"),
         ({"changed_while_reading": ["a"] * (MAX_CHANGED + 1)}, "has more than 100 files"),
