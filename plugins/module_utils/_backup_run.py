@@ -52,6 +52,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._errors import R
 from ansible_collections.voltainer.volumes.plugins.module_utils._helper import Helper
 from ansible_collections.voltainer.volumes.plugins.module_utils._manifest import (
     KEPT,
+    MAX_CHANGED,
     Manifest,
     created_text,
     origin_of,
@@ -82,7 +83,6 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._volume_facts im
 
 # The kernel's clock for files lags behind by a tick.
 _TICK_NS = 20_000_000
-_NAMES = 20
 # How often users come to rest for one snapshot, and the seconds for which they then wait for another restic.
 _RESTS, _AT_REST = 3, 20
 
@@ -91,7 +91,8 @@ _RESTS, _AT_REST = 3, 20
 class _Seen:
     """What was seen on the way to a backup and while it was made, for the result of the task.
 
-    The volume is held by `hold`, and reached by `at`.
+    The volume is held by `hold`, and reached by `at`. `changed` are files that changed meanwhile, None where nobody can
+    see that.
     """
 
     found: BackupFound
@@ -102,7 +103,7 @@ class _Seen:
     measured: Measured | None = None
     resting: Resting = field(default_factory=Resting)
     packed: Packed = field(default_factory=Packed)
-    changed: tuple[str, ...] = ()
+    changed: tuple[str, ...] | None = ()
     manifest: Manifest | None = None
     snapshot: str | None = None
     verify_seconds: float = 0.0
@@ -154,6 +155,7 @@ def _observe(
     if volume:
         # Held from here on until it was read, so that users rest no longer than that takes.
         seen.at = hold.enter_context(reach(engine, {wanted.name: False}))
+        seen.changed = () if isinstance(seen.at, Helper) else None
         _look_inside(seen.at, wanted, seen, progress)
         _prove_last(wanted, seen, progress)
     return seen
@@ -224,9 +226,10 @@ def _hot_warnings(wanted: BackupWanted, seen: _Seen, plan: Plan) -> tuple[str, .
     writers = writing(seen.users)
     if not writers or seen.rest or "pack" not in plan.verbs:
         return ()
+    unseen = ", and from here nobody can see which files change" if seen.changed is None else ""
     return (
         f"The volume '{wanted.name}' is backed up while {writers} may write to it: the backup may mix what was before"
-        " and after a change. The option 'quiesce' brings them to rest meanwhile",
+        f" and after a change{unseen}. The option 'quiesce' brings them to rest meanwhile",
     )
 
 
@@ -300,10 +303,10 @@ def _since(rest: Rest | None) -> int:
     return time.time_ns() - _TICK_NS
 
 
-def _changed(at: Reach, volume: str, since_ns: int) -> tuple[str, ...]:
+def _changed(at: Reach, volume: str, since_ns: int) -> tuple[str, ...] | None:
     if not isinstance(at, Helper):
-        return ()
-    return tuple(shown(path) for path in itertools.islice(changed_since(at.open(volume), since_ns), 10 * _NAMES))
+        return None
+    return tuple(shown(path) for path in itertools.islice(changed_since(at.open(volume), since_ns), 2 * MAX_CHANGED))
 
 
 def _proved(wanted: BackupWanted, seen: _Seen, archive: int, name: ArchiveName, progress: Progress) -> Manifest:
@@ -354,8 +357,8 @@ def _proved(wanted: BackupWanted, seen: _Seen, archive: int, name: ArchiveName, 
         tools=dict(seen.found.tools),
         keeps={name: bool(keeps[name]) for name in KEPT},
         quiesced=wanted.quiesce.mode if seen.rest else "none",
-        changed_while_reading=some_changed(seen.changed),
-        sockets_skipped=seen.measured.sockets_count if seen.measured else 0,
+        changed_while_reading=None if seen.changed is None else some_changed(seen.changed),
+        sockets_skipped=seen.measured.sockets_count if seen.measured else None,
         recipients=recipients_of(wanted.recipients),
     )
 
@@ -442,8 +445,8 @@ def _outcome(wanted: BackupWanted, seen: _Seen, plan: Plan) -> Outcome:
         "bytes": manifest.bytes if manifest else None,
         "content_bytes": manifest.content_bytes if manifest else found.content_bytes,
         "files": manifest.files if manifest else None,
-        "changed_while_reading": list(seen.changed)[:_NAMES],
-        "sockets_skipped": seen.measured.sockets_count if seen.measured else 0,
+        "changed_while_reading": None if seen.changed is None else list(some_changed(seen.changed)),
+        "sockets_skipped": seen.measured.sockets_count if seen.measured else None,
         "removed": removed,
         "kept": _kept(found, removed, archive or seen.snapshot),
         "seconds_reading": round(seen.packed.seconds, 3),

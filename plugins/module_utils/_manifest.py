@@ -91,8 +91,8 @@ class Manifest:
     `bytes` and `sha256` are those of the archive's file. `content_digest` is of what is packed, whatever packed it.
     `entries` counts files, folders and all else, `files` the regular files, and `content_bytes` is what these hold.
     `keeps` says of each of `KEPT` whether the archive has it. `changed_while_reading` names the first `MAX_CHANGED`
-    files that were written to meanwhile. `recipients` are the public keys of those who can decrypt it, as
-    `recipients_of` returns them; None where that is unknown.
+    files that were written to meanwhile; it and `sockets_skipped` are None where nobody could see that. `recipients`
+    are the public keys of those who can decrypt it, as `recipients_of` returns them; None where that is unknown.
     """
 
     volume: str
@@ -115,8 +115,8 @@ class Manifest:
     tools: Mapping[str, str]
     keeps: Mapping[str, bool]
     quiesced: Mode
-    changed_while_reading: tuple[str, ...] = ()
-    sockets_skipped: int = 0
+    changed_while_reading: tuple[str, ...] | None = ()
+    sockets_skipped: int | None = 0
     recipients: tuple[str, ...] | None = None
     format: str = "tar"
     version: int = VERSION
@@ -283,6 +283,10 @@ def _number(key: str, value: Any) -> int:
     return value
 
 
+def _number_or_none(key: str, value: Any) -> int | None:
+    return None if value is None else _number(key, value)
+
+
 def _texts(key: str, value: Any) -> tuple[str, ...]:
     if not isinstance(value, list):
         raise _WrongError(key, "is no list")
@@ -369,8 +373,8 @@ _CHECKS: Mapping[str, _Check] = {
     "tools": _strings,
     "keeps": _kept,
     "quiesced": _one_of(*get_args(Mode)),
-    "changed_while_reading": _texts,
-    "sockets_skipped": _number,
+    "changed_while_reading": _texts_or_none,
+    "sockets_skipped": _number_or_none,
     "recipients": _texts_or_none,
 }
 # What the first manifests did not have.
@@ -380,7 +384,7 @@ _ADDED: Mapping[str, Any] = {"recipients": None}
 def _check_name(manifest: Manifest) -> None:
     if parse_archive(manifest.archive) != manifest.name:
         raise _WrongError("archive", "does not say the same as 'volume', 'created', 'compression' and 'encryption'")
-    if len(manifest.changed_while_reading) > MAX_CHANGED:
+    if len(manifest.changed_while_reading or ()) > MAX_CHANGED:
         raise _WrongError("changed_while_reading", f"has more than {MAX_CHANGED} files")
     lacking = [key for key in manifest.hidden_options if key not in (manifest.options or {})]
     if lacking:

@@ -467,13 +467,15 @@ manifest:
       returned: always
       sample: stop
     changed_while_reading:
-      description: The first hundred files that changed while they were read.
+      description:
+        - The first hundred files that changed while they were read. V(null) where nobody could see that, as the module
+          did not run as C(root) on the engine's host.
       type: list
       elements: str
       returned: always
       sample: []
     sockets_skipped:
-      description: How many sockets were left out.
+      description: How many sockets were left out; V(null) where RV(changed_while_reading) is.
       type: int
       returned: always
       sample: 1
@@ -531,13 +533,16 @@ seconds_quiesced:
   type: float
   sample: 6.8
 changed_while_reading:
-  description: The first hundred files that changed while they were read, or could not be read any more.
+  description:
+    - The first hundred files that changed while they were read, or could not be read any more.
+    - V(null) where nobody can see that, as the module does not run as C(root) on the engine's host. A warning tells so
+      where somebody may write to the volume meanwhile.
   returned: success
   type: list
   elements: str
   sample: []
 sockets_skipped:
-  description: How many sockets were left out.
+  description: How many sockets were left out; V(null) where RV(changed_while_reading) is.
   returned: success
   type: int
   sample: 1

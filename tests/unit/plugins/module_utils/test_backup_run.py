@@ -14,7 +14,7 @@ import pytest
 from ansible_collections.voltainer.volumes.plugins.module_utils import _backup_run
 from ansible_collections.voltainer.volumes.plugins.module_utils._backup_run import back_up
 from ansible_collections.voltainer.volumes.plugins.module_utils._quiesce_run import Resumed
-from ansible_collections.voltainer.volumes.plugins.module_utils._usage import Users
+from ansible_collections.voltainer.volumes.plugins.module_utils._usage import Use, Users
 from ansible_collections.voltainer.volumes.plugins.module_utils._volume import Volume
 
 from .backups import ENGINE, wanted
@@ -121,3 +121,13 @@ def test_what_nobody_can_tell_of_stays_with_a_warning(run):
     (run.archives / ".pgdata-20251231T000000Z.tar.partial").mkdir()
     (warning,) = run().plan.warnings
     assert "so they stay: .pgdata-20251231T000000Z.tar.partial (Is a directory). Remove them where no" in warning
+
+
+def test_what_nobody_can_see_from_elsewhere_is_not_told_as_none(run):
+    writer = Use("db", "1a2b", "running", "pgdata", "local", "/data", read_only=False)
+    done = run(users=Users((writer,)))
+    for told in (done.values, done.values["manifest"], run(unless_changed=True).values):
+        assert (told["changed_while_reading"], told["sockets_skipped"]) == (None, None)
+    (warning,) = done.plan.warnings
+    assert "may write to it" in warning
+    assert "from here nobody can see which files change. The option 'quiesce'" in warning
