@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import itertools
 import os
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -83,6 +84,8 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._volume_facts im
 
 # The kernel's clock for files lags behind by a tick.
 _TICK_NS = 20_000_000
+# What programs and the system say of a disk that is full.
+_FULL = tuple(map(os.strerror, (errno.ENOSPC, errno.EDQUOT)))
 # How often users come to rest for one snapshot, and the seconds for which they then wait for another restic.
 _RESTS, _AT_REST = 3, 20
 
@@ -282,12 +285,28 @@ def _archive(engine: DataEngine, wanted: BackupWanted, seen: _Seen, making: _Mak
         with quiesced(engine, seen.rest or Rest((wanted.name,)), timeout=wanted.quiesce.timeout) as resting:
             seen.resting = resting
             began = _since(seen.rest)
-            seen.packed = pack(at, wanted.name, archive, packing, progress)
+            with _full_told(wanted, name):
+                seen.packed = pack(at, wanted.name, archive, packing, progress)
             seen.changed = _changed(at, wanted.name, began)
         # The archive goes to the disk, and the engine ends its hold on the volume, while it is read back from memory.
-        with synced(archive), beside(seen.hold.close):
+        with _full_told(wanted, name), synced(archive), beside(seen.hold.close):
             seen.manifest = _proved(wanted, seen, archive, name, progress)
         folder.complete(name, seen.manifest.to_json())
+
+
+@contextmanager
+def _full_told(wanted: BackupWanted, name: ArchiveName) -> Iterator[None]:
+    """Add the folder and a way out to an error of a block that finds no space there."""
+    try:
+        yield
+    except VolumesError as exc:
+        if any(words in exc.why for words in _FULL):
+            exc.what = f"Cannot write the archive '{name}' to the folder '{wanted.path}'"
+            exc.way_out = (
+                "Make space there, or give a folder with more. What was written of the archive is gone again, and old"
+                " archives stay until a new one is complete"
+            )
+        raise
 
 
 def _packing(wanted: BackupWanted) -> Packing:

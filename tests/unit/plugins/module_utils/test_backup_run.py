@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 from contextlib import contextmanager
@@ -13,6 +14,8 @@ from types import SimpleNamespace
 import pytest
 from ansible_collections.voltainer.volumes.plugins.module_utils import _backup_run
 from ansible_collections.voltainer.volumes.plugins.module_utils._backup_run import back_up
+from ansible_collections.voltainer.volumes.plugins.module_utils._errors import VolumesError
+from ansible_collections.voltainer.volumes.plugins.module_utils._program import ProgramError
 from ansible_collections.voltainer.volumes.plugins.module_utils._quiesce_run import Resumed
 from ansible_collections.voltainer.volumes.plugins.module_utils._usage import Use, Users
 from ansible_collections.voltainer.volumes.plugins.module_utils._volume import Volume
@@ -131,3 +134,22 @@ def test_what_nobody_can_see_from_elsewhere_is_not_told_as_none(run):
     (warning,) = done.plan.warnings
     assert "may write to it" in warning
     assert "from here nobody can see which files change. The option 'quiesce'" in warning
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+@pytest.mark.parametrize("call", ["pack", "fsync"])
+def test_a_full_folder_is_named_with_a_way_out(run, monkeypatch, number, call):
+    def fail(*_args):
+        if call == "fsync":
+            raise OSError(number, os.strerror(number))
+        raise ProgramError("Cannot write the archive", f"zstd failed: {os.strerror(number)}", code=1)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(_backup_run if call == "pack" else os, call, fail)
+        with pytest.raises(
+            VolumesError, match=f"pgdata-20260101T000000Z.tar' to the folder '{run.archives}': "
+        ) as caught:
+            run()
+    assert os.strerror(number) in caught.value.why
+    assert caught.value.way_out.startswith("Make space there, or give a folder with more")
+    assert os.listdir(run.archives) == []
