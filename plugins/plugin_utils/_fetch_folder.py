@@ -158,7 +158,7 @@ def _give_name(path: str, name: str) -> None:
     """Give a file its name. Raises OtherFileError where there is one."""
     try:
         # Not a rename: that would take the place of a file which somebody made meanwhile.
-        os.link(path, name, follow_symlinks=False)
+        os.link(path, name)
     except FileExistsError:
         raise OtherFileError(name) from None
     except OSError:
