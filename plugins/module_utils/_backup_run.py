@@ -65,7 +65,6 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._progress import
 from ansible_collections.voltainer.volumes.plugins.module_utils._quiesce import Rest
 from ansible_collections.voltainer.volumes.plugins.module_utils._quiesce_run import (
     Resting,
-    Resumed,
     look_for_rest,
     quiesced,
     resume_interrupted,
@@ -115,7 +114,7 @@ class _Seen:
 
 def back_up(engine: DataEngine, wanted: BackupWanted, check_mode: bool) -> Outcome:
     """Back the volume up, or in check mode only tell what would be done."""
-    resumed = Resumed() if check_mode else resume_interrupted(engine, wanted.name)
+    resumed = resume_interrupted(engine, wanted.name, check_mode=check_mode)
     with Progress.from_environment() as progress, ExitStack() as hold:
         seen = _observe(engine, wanted, hold, progress, check_mode=check_mode)
         plan = plan_backup(wanted, seen.found)

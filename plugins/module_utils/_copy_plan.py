@@ -83,7 +83,7 @@ def plan_copy(wanted: CopyWanted, found: CopyFound) -> Plan:
         empty=found.state == "empty",
     )
     after = {**definition.shown(name, wanted.target.secret_options), "content": f"as in '{wanted.source}'"}
-    steps = fill_steps(fill, *around(found.rest))
+    steps = fill_steps(fill, *around(found.rest), verify=wanted.verify)
     return Plan(shown, after, (*settle, *steps), warnings)
 
 

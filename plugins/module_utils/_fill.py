@@ -161,11 +161,17 @@ def settle_fill_step(fill: Fill) -> Step:
 
 
 def fill_steps(
-    fill: Fill, quiesce: Iterable[Step] = (), resume: Iterable[Step] = (), *, at: Literal["fill", "swap"] = "fill"
+    fill: Fill,
+    quiesce: Iterable[Step] = (),
+    resume: Iterable[Step] = (),
+    *,
+    at: Literal["fill", "swap"] = "fill",
+    verify: bool = True,
 ) -> Iterable[Step]:
     """Yield the steps of a fill, in order. Each carries the fill.
 
-    `quiesce` and `resume` are the steps that bring users to rest, and back: around the step `at` alone.
+    `quiesce` and `resume` are the steps that bring users to rest, and back: around the step `at` alone. `verify` says
+    that the content compares what it brings.
     """
     about = {"fill": fill}
     into = fill.staging if fill.staged else fill.target
@@ -178,7 +184,8 @@ def fill_steps(
     yield from fill_quiesce
     yield Step("fill", f"Bring the {fill.words} into '{into}'", {**about, "volume": into})
     yield from fill_resume
-    yield Step("verify", f"Compare '{into}' with what it is to be", {**about, "volume": into})
+    words = f"Compare '{into}' with what it is to be" if verify else f"Have what is in '{into}' on the disk"
+    yield Step("verify", words, {**about, "volume": into})
     if fill.created and fill.staged:
         yield create
     # From the copy of what is there on, nobody may change it.

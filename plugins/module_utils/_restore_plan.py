@@ -296,7 +296,7 @@ def _steps(wanted: RestoreWanted, found: RestoreFound, target: Volume, kept: str
         empty=found.volume is not None and found.entries == 0,
     )
     # All that may fail comes before anybody is brought to rest, and that before anything is changed.
-    return tuple(fill_steps(fill, found.rest, found.resume, at="swap"))
+    return tuple(fill_steps(fill, found.rest, found.resume, at="swap", verify=wanted.verify))
 
 
 def _differing(wanted: RestoreWanted, volume: Volume) -> tuple[str, ...]:

@@ -35,7 +35,7 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._data_look impor
     tools,
 )
 from ansible_collections.voltainer.volumes.plugins.module_utils._entry import Keeps, shown
-from ansible_collections.voltainer.volumes.plugins.module_utils._errors import RefusedError, VolumesError
+from ansible_collections.voltainer.volumes.plugins.module_utils._errors import RefusedError, VolumesError, after
 from ansible_collections.voltainer.volumes.plugins.module_utils._fill import Unfinished, settle_fill_step
 from ansible_collections.voltainer.volumes.plugins.module_utils._fill_run import (
     AtRest,
@@ -82,15 +82,14 @@ def restore(engine: DataEngine, wanted: RestoreWanted, check_mode: bool) -> Outc
         # restic writes into the folder of a volume.
         raise RefusedError(f"Cannot restore the volume '{wanted.name}'", why, "Run the task as root on that host")
     unfinished = look_for_fill(engine, wanted.name)
-    resumed = Resumed()
-    if not check_mode:
-        first = _settle(engine, wanted) if unfinished else Resumed()
-        then = resume_interrupted(engine, wanted.name)
-        resumed = Resumed([*first.actions, *then.actions], [*first.warnings, *then.warnings])
+    first, words = _settle(engine, wanted) if unfinished and not check_mode else (Resumed(), "")
+    then = resume_interrupted(engine, wanted.name, check_mode=check_mode)
+    resumed = Resumed([*first.actions, *then.actions], [*first.warnings, *then.warnings])
     with Progress.from_environment() as progress, ExitStack() as stack:
-        content = _content(engine, wanted, progress, stack)
-        found, rest = _observe(engine, wanted, content, unfinished)
-        plan = with_resumed(plan_restore(wanted, found), resumed)
+        with after(words):
+            content = _content(engine, wanted, progress, stack)
+            found, rest = _observe(engine, wanted, content, unfinished)
+            plan = with_resumed(plan_restore(wanted, found), resumed)
         resting = Resting()
         if not check_mode and "mark" in plan.verbs:
             steps = itertools.dropwhile(lambda step: step.verb != "mark", plan.steps)
@@ -237,14 +236,14 @@ def _refuse_dangers(wanted: RestoreWanted, checked: Checked, what: str, *, known
         )
 
 
-def _settle(engine: DataEngine, wanted: RestoreWanted) -> Resumed:
+def _settle(engine: DataEngine, wanted: RestoreWanted) -> tuple[Resumed, str]:
     """Bring an interrupted fill of the volume to an end, with its users at rest where they are in the way.
 
-    Before those are brought back whom the interrupted run left at rest: they must not find half of the content.
+    Before those are brought back whom the interrupted run left at rest: they must not find half of the content. Return
+    who was brought back nevertheless, and what became of the fill, as a sentence.
     """
     try:
-        settle_fill(engine, wanted.name, confirmed=wanted.confirmed)
-        return Resumed()
+        return Resumed(), settle_fill(engine, wanted.name, confirmed=wanted.confirmed)
     except RefusedError:
         if not any(use.mounted for use in engine.users(wanted.name).containers):
             raise
@@ -252,8 +251,7 @@ def _settle(engine: DataEngine, wanted: RestoreWanted) -> Resumed:
     resumed = resume_interrupted(engine, wanted.name)
     rest = look_for_rest(engine, wanted.quiesce, [wanted.name], engine.users(wanted.name))
     with quiesced(engine, rest, timeout=wanted.quiesce.timeout):
-        settle_fill(engine, wanted.name, confirmed=wanted.confirmed)
-    return resumed
+        return resumed, settle_fill(engine, wanted.name, confirmed=wanted.confirmed)
 
 
 def _observe(

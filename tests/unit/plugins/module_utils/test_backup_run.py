@@ -52,7 +52,7 @@ def run(tmp_path, monkeypatch):
         yield FarVolume(volume)
 
     monkeypatch.setattr(_backup_run, "reach", reach)
-    monkeypatch.setattr(_backup_run, "resume_interrupted", lambda *_args: Resumed())
+    monkeypatch.setattr(_backup_run, "resume_interrupted", lambda *_args, **_options: Resumed())
 
     def it(*, check_mode=False, users=Users(), **params):  # noqa: B008 - it cannot be changed
         engine = SimpleNamespace(

@@ -183,3 +183,9 @@ def test_a_mark_is_as_it_was_made():
         assert not is_mark(volume(one.name, {**one.labels, "voltainer.volumes.protected": "true"}), FILL_A)
         assert not is_mark(volume(one.name, one.labels, options={"type": "nfs", "device": ":/a"}), FILL_A)
     assert not is_mark(volume(FILL_A.staging, {}), FILL_A)
+
+
+@pytest.mark.parametrize(("verify", "word"), [(True, "Compare"), (False, "Have")])
+def test_the_steps_tell_of_a_comparison_only_where_there_is_one(verify, word):
+    (words,) = [step.words for step in fill_steps(FILL_A, verify=verify) if step.verb == "verify"]
+    assert words.startswith(f"{word} ")
