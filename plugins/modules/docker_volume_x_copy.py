@@ -18,7 +18,8 @@ description:
   - Nobody sees a target of the driver V(local) with half of the content. It is made complete in a staging volume beside
     it, and then the two change places in one step. The content of another driver's volume is replaced only once the new
     one is complete on this host, and brought back where that fails.
-  - What a killed task began is finished or undone by the next one for the same target.
+  - What a killed task began is finished or undone by the next one for the same target. A target that still has all
+    that it held keeps it.
 author:
   - The voltainer.volumes developers (@voltainer)
 extends_documentation_fragment:
@@ -77,8 +78,9 @@ options:
     default: fail
   confirm:
     description:
-      - The name of the target once more, where it is protected and its content is to be replaced, or was being replaced
-        by a task that was killed. See the option O(voltainer.volumes.docker_volume_x#module:protected).
+      - The name of the target once more, where it is protected and its content is to be replaced, or where it is empty
+        and goes since a task was killed that made it. See the option
+        O(voltainer.volumes.docker_volume_x#module:protected).
     type: str
   verify:
     description:

@@ -133,7 +133,7 @@ options:
   confirm:
     description:
       - The name of the volume once more. A protected volume is only restored with O(keep_previous=false) where this
-        names it; so it is where a task with that was killed and this one brings it to an end. See the option
+        names it; so it is where a volume is empty and goes since a task was killed that made it. See the option
         O(voltainer.volumes.docker_volume_x#module:protected).
     type: str
   strip:
