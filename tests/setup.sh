@@ -6,7 +6,7 @@
 # Set up what the commands of the Makefile need; safe to repeat, and quick when there is nothing to do.
 #   tests/setup.sh venv    .venv with the locked tools, and git
 #   tests/setup.sh sanity  what ansible-test uses beside that: shellcheck
-#   tests/setup.sh programs  what archives are made with in unit tests: age, restic, zstd, ...
+#   tests/setup.sh programs  what unit tests of archives and file systems need: age, restic, zstd, ...
 #   tests/setup.sh lab     .venv, and ssh to reach the lab's hosts with
 #   tests/setup.sh lock    requirements/dev.txt anew from requirements/dev.in
 # As root on Debian, missing packages are installed, and said so. Otherwise they are named.
@@ -98,10 +98,10 @@ set_up_sanity() {
     fi
 }
 
-# What archives are made with: tests of a program that is missing are skipped.
+# What archives and file systems are made with: tests of a program that is missing are skipped.
 set_up_programs() {
     missing=""
-    for pair in age:age bzip2:bzip2 gpg:gnupg restic:restic rsync:rsync xz:xz-utils zstd:zstd; do
+    for pair in age:age bzip2:bzip2 gpg:gnupg mkfs.btrfs:btrfs-progs restic:restic rsync:rsync xz:xz-utils zstd:zstd; do
         command -v "${pair%%:*}" >/dev/null || missing="$missing ${pair#*:}"
     done
     [ -n "$missing" ] || return 0

@@ -156,7 +156,8 @@ def _observe(
     seen = _Seen(replace(found, rest=quiesce, resume=resume), rest, users, hold)
     if volume:
         # Held from here on until it was read, so that users rest no longer than that takes.
-        seen.at = hold.enter_context(reach(engine, {wanted.name: False}))
+        scratch = bool(rest and wanted.path and volume.definition.movable)
+        seen.at = hold.enter_context(reach(engine, {wanted.name: False}, scratch=scratch))
         seen.changed = () if isinstance(seen.at, Helper) else None
         _look_inside(seen.at, wanted, seen, progress)
         _prove_last(wanted, seen, progress)
@@ -277,20 +278,32 @@ def _reached(wanted: BackupWanted, seen: _Seen) -> Reach:
 
 def _archive(engine: DataEngine, wanted: BackupWanted, seen: _Seen, making: _Making) -> None:
     folder, name, progress = making.folder, making.name, making.progress
-    at = _reached(wanted, seen)
-    packing = _packing(wanted)
     with folder.partial(str(name)) as archive:
-        progress.phase(wanted.name, "pack", seen.measured.bytes if seen.measured else None)
-        with quiesced(engine, seen.rest or Rest((wanted.name,)), timeout=wanted.quiesce.timeout) as resting:
-            seen.resting = resting
-            began = _since(seen.rest)
-            with _full_told(wanted, name):
-                seen.packed = pack(at, wanted.name, archive, packing, progress)
-            seen.changed = _changed(at, wanted.name, began)
+        _pack(engine, wanted, seen, making, archive)
         # The archive goes to the disk, and the engine ends its hold on the volume, while it is read back from memory.
         with _full_told(wanted, name), synced(archive), beside(seen.hold.close):
             seen.manifest = _proved(wanted, seen, archive, name, progress)
         folder.complete(name, seen.manifest.to_json())
+
+
+def _pack(engine: DataEngine, wanted: BackupWanted, seen: _Seen, making: _Making, archive: int) -> None:
+    """Write the archive, with the users at rest while the volume is read, or only while a snapshot of it is made."""
+    at = _reached(wanted, seen)
+
+    def packed(here: Reach) -> None:
+        with _full_told(wanted, making.name):
+            seen.packed = pack(here, wanted.name, archive, _packing(wanted), making.progress)
+
+    making.progress.phase(wanted.name, "pack", seen.measured.bytes if seen.measured else None)
+    calm = quiesced(engine, seen.rest or Rest((wanted.name,)), timeout=wanted.quiesce.timeout)
+    with calm as seen.resting:
+        began = _since(seen.rest)
+        snapshot = at.snapshot(wanted.name, seen.measured) if isinstance(at, Helper) and seen.measured else None
+        if snapshot is None:
+            packed(at)
+        seen.changed = _changed(at, wanted.name, began)
+    if snapshot is not None:
+        packed(snapshot)
 
 
 @contextmanager

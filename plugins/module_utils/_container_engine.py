@@ -81,8 +81,8 @@ class ContainerEngine(Engine):
         return tuple(str(one["Id"]) for one in listed or ())
 
     def remove_container(self, container: str) -> None:
-        """Remove a container, which lets go of its volume."""
-        request = Request("DELETE", f"/containers/{container}", {"force": 1})
+        """Remove a container, which lets go of its volumes; those without a name go with it."""
+        request = Request("DELETE", f"/containers/{container}", {"force": 1, "v": 1})
         self._gone_is_well(f"Cannot remove the container '{container[:12]}'", request, slow=True)
 
     def put_file(self, container: str, name: str, content: bytes) -> None:

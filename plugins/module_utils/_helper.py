@@ -15,7 +15,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from subprocess import PIPE, Popen, TimeoutExpired
 from typing import IO, Any
@@ -35,18 +35,23 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._helper_engine i
 )
 from ansible_collections.voltainer.volumes.plugins.module_utils._holder import has_ended
 from ansible_collections.voltainer.volumes.plugins.module_utils._probe import FULL, probe
-from ansible_collections.voltainer.volumes.plugins.module_utils._program import SETPRIV, Program, start
+from ansible_collections.voltainer.volumes.plugins.module_utils._program import SETPRIV, Program, ProgramError, start
 from ansible_collections.voltainer.volumes.plugins.module_utils._tar import (
     PACK_OPTIONS,
     UNPACK_OPTIONS,
     DamagedArchiveError,
 )
-from ansible_collections.voltainer.volumes.plugins.module_utils._tree import empty, has_data, strip
+from ansible_collections.voltainer.volumes.plugins.module_utils._tree import Measured, empty, has_data, strip
 from ansible_collections.voltainer.volumes.plugins.module_utils._volume_steps import changed_meanwhile
 
 # Ends with its input, which ends with the process that is attached to it.
 _HOLD = ["/usr/bin/cat"]
 _TRIES = 5
+# A volume that is made with the helper container, on the engine's own file system, and goes with it.
+_SCRATCH = ""
+# File systems that may share the data of two files. With smaller files on average, reading them takes no longer.
+_SHARING = frozenset({"btrfs", "xfs"})
+_WORTH_SHARING = 262144
 # What the engine says of a container whose image is not there (20.10 to 28.5).
 _NO_IMAGE = "No such image"
 # How long after an image was made nobody makes a container of it any more, who does not have one already.
@@ -202,6 +207,23 @@ class Helper:
         found = [fields[fields.index("-") + 1] for fields in self._mounts() if fields[4] == self.places[volume]]
         return found[-1] if found else ""
 
+    def snapshot(self, volume: str, measured: Measured) -> Helper | None:
+        """Return the way to a copy of the volume which shares its data with it, and goes with the helper.
+
+        None where there is no room for one, or no sense in one, or no way to make it (XFS without reflinks, and Linux
+        before 5.18, to which two mounts of one file system are two).
+        """
+        small = measured.allocated < _WORTH_SHARING * measured.entries
+        if _SCRATCH not in self.places or self.file_system(volume) not in _SHARING or small:
+            return None
+        place = self.places[_SCRATCH]
+        argv = ["/usr/bin/cp", "-a", "--reflink=always", "--no-target-directory", self.places[volume], place]
+        try:
+            self.run(f"Cannot make a snapshot of the volume '{volume}'", argv)
+        except ProgramError:
+            return None
+        return replace(self, places={volume: place}, _opened={})
+
     def start(self, argv: Sequence[str], *, stdin: Any = None, stdout: Any = None) -> Program:
         """Start a program of the host's /usr inside; it ends with this process, and with the helper.
 
@@ -226,12 +248,14 @@ class Helper:
 
 
 @contextmanager
-def helper(engine: HelperEngine, volumes: Mapping[str, bool]) -> Iterator[Helper]:
+def helper(engine: HelperEngine, volumes: Mapping[str, bool], *, scratch: bool = False) -> Iterator[Helper]:
     """Hold the volumes, by name and whether they are written to, and yield the way to their data from this host.
 
-    Raises RefusedError where that way is not open, and EngineError.
+    With `scratch`, there is room for a snapshot. Raises RefusedError where that way is not open, and EngineError.
     """
     mounts = mounts_of(volumes)
+    if scratch:
+        mounts = (*mounts, HelperMount(_SCRATCH, f"{VOLUMES_FOLDER}/scratch", read_only=False))
     with ExitStack() as stack:
         hold = stack.enter_context(held(engine, mounts, powers=False))
         pid = _pid(engine, hold.container, mounts)
@@ -270,13 +294,14 @@ def held(engine: HelperEngine, mounts: tuple[HelperMount, ...], *, powers: bool)
     Raises RefusedError where a volume is not there, or not any more: the engine makes an empty one in its place.
     """
     sweep(engine)
-    before = [_identity(engine, mount.volume) for mount in mounts]
+    names = [mount.volume for mount in mounts if mount.volume != _SCRATCH]
+    before = [_identity(engine, name) for name in names]
     with _made(engine, mounts, powers=powers) as made:
         hold = engine.attach(made.container, output=False)
         try:
             engine.start_helper(made.container)
-            if [_identity(engine, mount.volume) for mount in mounts] != before:
-                raise changed_meanwhile(" or ".join(mount.volume for mount in mounts))
+            if [_identity(engine, name) for name in names] != before:
+                raise changed_meanwhile(" or ".join(names))
             yield made
         except EngineError as exc:
             if "no such file or directory" in exc.why and "exec" in exc.why:

@@ -32,7 +32,7 @@ VOLUMES_FOLDER = "/volumes"
 
 @dataclass(frozen=True)
 class HelperMount:
-    """A volume that a helper container has at `path`."""
+    """A volume that a helper container has at `path`. One without a name is made with it, and goes with it."""
 
     volume: str
     path: str
@@ -83,7 +83,7 @@ class HelperEngine(ContainerEngine):
         `image` is the ID of one for helper containers. With `powers`, what runs in it may read and set all that files
         have. Raises EngineError; with the status 404 where the image is not there.
         """
-        names = ", ".join(f"'{mount.volume}'" for mount in mounts)
+        names = ", ".join(f"'{mount.volume}'" for mount in mounts if mount.volume)
         what = f"Cannot make a helper container for the data of {names}"
         request = Request("POST", "/containers/create", body=_helper(image, mounts, command, powers))
         made = str(self._ask(what, request, slow=True)["Id"])
@@ -144,7 +144,7 @@ def _helper(image: str, mounts: tuple[HelperMount, ...], command: list[str], pow
     volumes = [
         {
             "Type": "volume",
-            "Source": mount.volume,
+            **({"Source": mount.volume} if mount.volume else {}),
             "Target": mount.path,
             "ReadOnly": mount.read_only,
             "VolumeOptions": {"NoCopy": True},

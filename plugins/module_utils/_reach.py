@@ -30,12 +30,13 @@ class Sink(Protocol):
         """Write all of it."""
 
 
-def reach(engine: HelperEngine, volumes: Mapping[str, bool]) -> AbstractContextManager[Reach]:
+def reach(engine: HelperEngine, volumes: Mapping[str, bool], *, scratch: bool = False) -> AbstractContextManager[Reach]:
     """Hold the volumes, by name and whether they are written to, and yield the best way to their data.
 
-    Raises RefusedError where there is none, and EngineError.
+    With `scratch`, there is room for a snapshot where this is their host. Raises RefusedError where there is none, and
+    EngineError.
     """
-    return _reached(engine, volumes)
+    return _reached(engine, volumes, scratch)
 
 
 def packed_by(at: Reach, volume: str) -> AbstractContextManager[Source]:
@@ -44,7 +45,10 @@ def packed_by(at: Reach, volume: str) -> AbstractContextManager[Source]:
 
 
 @contextmanager
-def _reached(engine: HelperEngine, volumes: Mapping[str, bool]) -> Iterator[Reach]:
-    way = remote if why_not_here(engine) else helper
-    with way(engine, volumes) as found:
-        yield found
+def _reached(engine: HelperEngine, volumes: Mapping[str, bool], scratch: bool) -> Iterator[Reach]:
+    if why_not_here(engine):
+        with remote(engine, volumes) as there:
+            yield there
+    else:
+        with helper(engine, volumes, scratch=scratch) as here:
+            yield here

@@ -19,7 +19,9 @@ description:
     no archive that seems to be one. The next task removes what it left, and tells so in RV(actions). A manifest whose
     archive was moved elsewhere stays.
   - Containers and services that use the volume can rest meanwhile (O(quiesce), O(services)). They go on as soon as the
-    data is read, while what was packed is still verified.
+    data is read, while what was packed is still verified. Where the engine has its volumes on btrfs, or on XFS with
+    reflinks (Linux 5.18 or later), and the files are large, they only rest while a snapshot is made, from which the
+    archive is then written. It goes with the task, however that ends. Before restic reads, there is none.
   - All that can be seen before is checked before anybody is brought to rest. A folder that is not there, a program that
     is missing, and space that does not suffice are errors in check mode, too.
 author:

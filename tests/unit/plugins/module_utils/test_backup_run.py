@@ -48,7 +48,7 @@ def run(tmp_path, monkeypatch):
     times = iter(TIMES)
 
     @contextmanager
-    def reach(_engine, _volumes):
+    def reach(_engine, _volumes, **_options):
         yield FarVolume(volume)
 
     monkeypatch.setattr(_backup_run, "reach", reach)

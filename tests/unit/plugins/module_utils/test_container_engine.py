@@ -107,7 +107,7 @@ def test_what_a_label_marks_is_found_running_or_not(made, call, path, query):
     ("call", "path", "query"),
     [
         ("remove_image", "/images/4a", {}),
-        ("remove_container", "/containers/4a", {"force": "1"}),
+        ("remove_container", "/containers/4a", {"force": "1", "v": "1"}),
     ],
 )
 def test_what_is_gone_needs_no_removal(made, call, path, query):

@@ -177,3 +177,11 @@ def test_what_cannot_be_attached_to_is_told(made, output):
     assert path == "POST /containers/c1/attach"
     streams = {"stdout": "1", "stderr": "1"} if output else {}
     assert query == {"stream": "1", "stdin": "1", **streams}
+
+
+def test_a_volume_without_a_name_is_made_with_the_container(made):
+    engine, server = made({"POST /containers/create": (201, {"Id": "c1", "Warnings": []})})
+    engine.create_helper(IMAGE, (*MOUNTS, HelperMount("", "/volumes/scratch", read_only=False)), [], powers=False)
+    _system, *volumes = asked(server)[2]["HostConfig"]["Mounts"]
+    assert [one.get("Source") for one in volumes] == ["src", "data", None]
+    assert "Source" not in volumes[-1]
