@@ -204,7 +204,8 @@ def entries_below(
     Raises what `read_back` does. `links` is that of `read_tar`.
     """
     start = prefix + b"/"
-    with _opened(archive, kind, identity_file) as stream:
+    with ExitStack() as stack:
+        stream = stack.enter_context(_opened(archive, kind, identity_file))
         for entry in map(_relative, read_tar(stream, links=links)):
             if not prefix:
                 yield entry
