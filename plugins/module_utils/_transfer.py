@@ -135,7 +135,8 @@ class Transfer:
             if len(wrong) == _DIFFERENCES:
                 break
         self.report.verify_seconds = time.monotonic() - began
-        if changed:
+        # Whoever was at rest may well go on then, and the copy is what it was when they came to rest.
+        if changed and not self.at_rest:
             self.report.warnings.append(
                 f"{changed} entries of the volume '{self.source}' changed after they were copied, and could not be"
                 f" compared: {some(self.report.unverified)}"
