@@ -151,6 +151,11 @@ def data_of(volume: str) -> dict[str, Any]:
         return picture(folder)
 
 
+def unguarded(volume: str) -> dict[str, Any]:
+    """Return the picture of a volume's data, without the file by which a fill says that it goes on."""
+    return {path: one for path, one in data_of(volume).items() if not path.startswith(".voltainer-fill-")}
+
+
 # What is changed
 
 
@@ -248,8 +253,8 @@ class Case:
         if data_of(self.source) != self.new:
             raise FoundError("the source has changed")
         if f"{self.name}.voltainer-filled" in known:
-            # The new content is complete: here or there.
-            if self.new not in (data_of(f"{self.name}.voltainer-fill"), data_of(self.name)):
+            # The new content is complete: here or there, where a file may still say how far that is.
+            if self.new not in (unguarded(f"{self.name}.voltainer-fill"), unguarded(self.name)):
                 raise FoundError("the marks say that the content is complete, and it is nowhere")
             return
         begun = f"{self.name}.voltainer-fill" in known
