@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 
@@ -16,6 +17,14 @@ from ansible.module_utils import basic
 
 from .engine_server import connection, serving
 from .trees import TORTURE
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _hangup():
+    """Have the signal that nohup has ignored, and with it the tests that it starts."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.fixture
