@@ -50,6 +50,7 @@ ROOT = Path("/var/lib/docker/volumes")
 ARCHIVES = Path("/srv/data/killed")
 IMAGE = os.environ["LAB_IMAGE"]
 EVERY = int(os.environ.get("KILL_EVERY", "1"))
+_AGAIN_EVERY = 4
 ARRAY = {"driver": "pure", "driver_options": {"size": "8MB"}}
 ARRAY_BIG = {"driver": "pure", "driver_options": {"size": "256MB"}}
 LABELS = {"team": "billing"}
@@ -493,11 +494,13 @@ class Report:
         return True
 
 
-def go_on(case: Case) -> None:
-    """Run the same task, which must end it, and once more, which must change nothing."""
+def go_on(case: Case, *, again: bool = True) -> None:
+    """Run the same task, which must end it, and `again` once more, which must change nothing."""
     second = case.run()
     second.need(not second.failed, "the next run fails")
     case.check_done()
+    if not again:
+        return
     third = case.run()
     third.need(not third.failed and not third.changed, "a third run fails, or changes something")
 
@@ -542,8 +545,9 @@ def all_at_once(moment: str, kinds: list[str]) -> Report:
     """Kill the cases at every step, and run the same task at once."""
     report = Report()
     for kind in kinds or CASES:
-        for where, case in kill_everywhere(kind, moment, report):
-            if report.judge(where, case, functools.partial(go_on, case)):
+        for number, (where, case) in enumerate(kill_everywhere(kind, moment, report)):
+            # What a third run finds is what the second one left, wherever the first one was killed: some are enough.
+            if report.judge(where, case, functools.partial(go_on, case, again=number % _AGAIN_EVERY == 0)):
                 case.remove()
     return report
 
