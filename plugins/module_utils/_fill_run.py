@@ -143,8 +143,8 @@ def settle_fill(engine: HelperEngine, target: str, *, confirmed: bool = False) -
 
     Return what was done, as a sentence; "" where there was nothing to do.
 
-    What is protected is neither removed nor loses what it holds, unless that is `confirmed`: the task that began the
-    fill may have been, but all that tells of it is a label.
+    What is protected is not removed, unless that is `confirmed`: the task that began the fill may have been, but all
+    that tells of it is a label.
     """
     found = look_for_fill(engine, target)
     holder = (found.staging or found.mark) if found else None
@@ -301,9 +301,11 @@ class _Run:
         if fill.way == "replace":
             self._check_fits()
         staging, target = _there(engine, fill.staging), _there(engine, fill.target)
-        exchanged = fill.way == "exchange"
-        # Without root, the folders are out of reach, and nothing but an exchange needs them.
-        new, old = ((_folders.inode(one.mountpoint) or 0) if exchanged else 0 for one in (staging, target))
+        new = old = 0
+        # Nothing but an exchange needs the folders, which are out of reach without root.
+        if fill.way == "exchange":
+            new = _folders.inode(staging.mountpoint) or 0
+            old = _folders.inode(target.mountpoint) or 0
         labels = fill.complete_labels(new, old)
         if engine.create_volume(fill.mark, LOCAL, {}, labels).labels != labels:
             raise RefusedError(
