@@ -22,10 +22,10 @@ from dataclasses import dataclass
 
 from ansible_collections.voltainer.volumes.plugins.module_utils._backup_names import (
     MANIFEST_ENDING,
-    PARTIAL_ENDING,
     ArchiveName,
     partial,
     partials_of,
+    whole_of,
 )
 from ansible_collections.voltainer.volumes.plugins.module_utils._errors import RefusedError, VolumesError
 from ansible_collections.voltainer.volumes.plugins.module_utils._manifest import Manifest, from_json
@@ -236,7 +236,7 @@ class BackupFolder:
 
     def _with_manifest(self, file: str) -> tuple[str, ...]:
         """Return what is to be removed with a partial file, in order: it goes last, since it tells of the other."""
-        archive = file[1:].removesuffix(PARTIAL_ENDING)
+        archive = whole_of(file)
         manifest = f"{archive}{MANIFEST_ENDING}"
         if archive.endswith(MANIFEST_ENDING) or self._has(archive) or not self._has(manifest):
             return (file,)

@@ -77,6 +77,11 @@ class BackupFound:
     rest: tuple[Step, ...] = ()
     resume: tuple[Step, ...] = ()
 
+    @property
+    def stored(self) -> list[Stored]:
+        """All archives and snapshots, the oldest first."""
+        return sorted((*self.archives, *self.snapshots), key=lambda one: (time_of(one), name_of(one)))
+
 
 Stored = Union[StoredArchive, Snapshot]
 
@@ -86,9 +91,11 @@ def mine(found: BackupFound) -> list[Stored]:
 
     Several hosts may use one folder, and have volumes of one name. What has no manifest may be of any of them.
     """
-    stored: list[Stored] = [*found.archives, *found.snapshots]
-    own = [one for one in stored if one.origin and (isinstance(one, Snapshot) or one.origin.engine == found.engine.id)]
-    return sorted(own, key=lambda one: (time_of(one), name_of(one)))
+    return [
+        one
+        for one in found.stored
+        if one.origin and (isinstance(one, Snapshot) or one.origin.engine == found.engine.id)
+    ]
 
 
 def whole(found: BackupFound) -> list[Stored]:

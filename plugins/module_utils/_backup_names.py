@@ -128,13 +128,17 @@ def partial(file: str) -> str:
     return f".{file}{PARTIAL_ENDING}"
 
 
+def whole_of(partial_file: str) -> str:
+    """Return the name that a partial file gets when it is complete."""
+    return partial_file[1:].removesuffix(PARTIAL_ENDING)
+
+
 def partials_of(volume: str, files: Iterable[str]) -> list[str]:
     """Return the partial files of this very volume among the files of a folder: of runs that go on, or were killed."""
     found = []
     for file in files:
         if file.startswith(".") and file.endswith(PARTIAL_ENDING):
-            whole = file[1:].removesuffix(PARTIAL_ENDING).removesuffix(MANIFEST_ENDING)
-            name = parse_archive(whole)
+            name = parse_archive(whole_of(file).removesuffix(MANIFEST_ENDING))
             if name and name.volume == volume:
                 found.append(file)
     return sorted(found)

@@ -311,8 +311,7 @@ def _shown(
     added: bool = False,
 ) -> dict[str, Any]:
     """Return the volume's backups, before or after, as a diff shows them."""
-    stored: list[Stored] = [*found.archives, *found.snapshots]
-    stays = sorted((one for one in stored if one not in gone), key=lambda one: (time_of(one), name_of(one)))
+    stays = [one for one in found.stored if one not in gone]
     names = [one.short if isinstance(one, Snapshot) else str(one.name) for one in stays]
     if added:
         names.append(str(made) if made else "(a new snapshot)")

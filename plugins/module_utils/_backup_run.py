@@ -27,11 +27,9 @@ from ansible_collections.voltainer.volumes.plugins.module_utils._archive_run imp
 from ansible_collections.voltainer.volumes.plugins.module_utils._backup_folder import BackupFolder, backup_folder
 from ansible_collections.voltainer.volumes.plugins.module_utils._backup_found import (
     BackupFound,
-    Stored,
     StoredArchive,
     mine,
     name_of,
-    time_of,
 )
 from ansible_collections.voltainer.volumes.plugins.module_utils._backup_names import ArchiveName
 from ansible_collections.voltainer.volumes.plugins.module_utils._backup_plan import plan_backup, to_prove, unchanged
@@ -494,7 +492,5 @@ def _names(arguments: Mapping[str, Any]) -> list[str]:
 
 def _kept(found: BackupFound, removed: Sequence[str], made: str | None) -> list[str]:
     """Return the names of all backups that are there afterwards, the oldest first; `made` may be one that was there."""
-    stored: list[Stored] = [*found.archives, *found.snapshots]
-    names = [name_of(one) for one in sorted(stored, key=lambda one: (time_of(one), name_of(one)))]
-    there = [name for name in names if name not in removed]
+    there = [name for name in map(name_of, found.stored) if name not in removed]
     return there if made is None or made in there else [*there, made]
